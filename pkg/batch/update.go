@@ -1,0 +1,97 @@
+package batch
+
+// Func names a function of the host that runs inside an engine's KV_UPDATE.
+// They are written in C, in pkg/engine, which fills the table of addresses.
+type Func uint8
+
+// The update functions. Each states what it reads from its [Arg] and what it
+// leaves there; unless said otherwise the present expiry and tag stay.
+const (
+	// FuncSet is SET with conditions. Value, Expiry, Flags (IfAbsent, IfPresent,
+	// KeepTTL, WantOld). Outcome Done or NotDone; Old with WantOld.
+	FuncSet Func = iota
+	// FuncIncr adds Number. Result; Outcome NotInteger, Overflow.
+	FuncIncr
+	// FuncIncrFloat adds the number whose text is Value. Old: the new text;
+	// Outcome NotFloat, NaN.
+	FuncIncrFloat
+	// FuncAppend appends Value. Result: new length; Outcome TooLong above Limit.
+	FuncAppend
+	// FuncSetRange puts Value at Offset. Result: new length.
+	FuncSetRange
+	// FuncGetDel removes. Old.
+	FuncGetDel
+	// FuncGetEx reads and sets or removes the expiry. Old; Flags Persist; Expiry.
+	FuncGetEx
+	// FuncExpire sets Expiry under Flags (NX, XX, GT, LT), removing the entry
+	// when Expiry < Now. Outcome Done, NotDone.
+	FuncExpire
+	// FuncPersist removes the expiry. Outcome Done, NotDone.
+	FuncPersist
+	// FuncCount is how many there are.
+	FuncCount
+)
+
+// funcs holds the address of each function; filled by pkg/engine at start.
+var funcs [FuncCount]uintptr
+
+// SetFunc names the C function behind fn.
+func SetFunc(fn Func, addr uintptr) { funcs[fn] = addr }
+
+// Flags of an argument block.
+const (
+	IfAbsent  = 1 << 0
+	IfPresent = 1 << 1
+	KeepTTL   = 1 << 2
+	WantOld   = 1 << 3
+	Persist   = 1 << 4
+	ExpireNX  = 1 << 5
+	ExpireXX  = 1 << 6
+	ExpireGT  = 1 << 7
+	ExpireLT  = 1 << 8
+)
+
+// Outcome is what an update function came to.
+type Outcome int32
+
+// Outcomes. Absent and Done tell whether the entry was there where a command
+// wants to know.
+const (
+	Done       Outcome = 0
+	NotDone    Outcome = 10
+	Absent     Outcome = 20
+	NotInteger Outcome = 30
+	Overflow   Outcome = 40
+	NotFloat   Outcome = 50
+	NaN        Outcome = 60
+	TooLong    Outcome = 70
+	NoMemory   Outcome = 80
+)
+
+// Arg mirrors struct kvh_arg in pkg/engine: what an update function is given
+// and what it leaves. Everything it points to is off-heap.
+type Arg struct {
+	Number   int64
+	Flags    uint64
+	Expiry   int64
+	Now      int64
+	Value    uintptr
+	ValueLen uint64
+	Offset   uint64
+	Limit    uint64
+
+	Result  int64
+	Outcome Outcome
+	Existed uint32  // 1: there was an entry before
+	Old     uintptr // 0: none
+	OldLen  uint64
+	OldTag  uint32
+	_       uint32
+	Reply   uintptr // *Sink, where Old is put
+}
+
+// SetValue makes b, off-heap, the operand.
+func (a *Arg) SetValue(b []byte) { a.Value, a.ValueLen = Addr(b), uint64(len(b)) }
+
+// OldBytes is what the function left as Old; nil when there was nothing.
+func (a *Arg) OldBytes() []byte { return Bytes(a.Old, a.OldLen) }

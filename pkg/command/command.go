@@ -1,0 +1,190 @@
+// Package command is the table of commands: name, arity, flags and how each
+// becomes operations of a batch and its results become a reply. It never
+// touches storage, sockets or the clock.
+//
+// A command is planned when it is parsed, in the reactor's thread and outside
+// the lane: its Plan checks the arguments and adds operations to the tick's
+// batch. After the batch was executed its Render turns the results into the
+// reply. A command whose second step needs the result of its first has a Step
+// instead: the server cuts the batch there and runs the Step while it holds
+// the lane.
+package command
+
+import (
+	"kvstored/pkg/batch"
+	"kvstored/pkg/resp"
+)
+
+// Flags of a command, as COMMAND INFO names them.
+type Flags uint32
+
+// The flags.
+const (
+	Write Flags = 1 << iota
+	ReadOnly
+	Fast
+	Admin
+	DenyOOM
+	NoAuth
+	Loading
+	Stale
+	NoScript
+	Blocking
+	MovableKeys
+	// LoadsCode marks what only uid 0 and the daemon's own uid may do.
+	LoadsCode
+	// OnlyKvstored marks commands that Redis does not have.
+	OnlyKvstored
+)
+
+// Command is one row of the table, or one of its subcommands.
+type Command struct {
+	Name  string // lower case
+	Arity int    // as Redis counts: the name included; negative: at least
+	Flags Flags
+	// FirstKey, LastKey, KeyStep say which arguments are keys (0: none).
+	FirstKey, LastKey, KeyStep int
+
+	Group   string // string, generic, connection, server, engine
+	Since   string // Redis version whose behaviour it has; kvstored's for its own
+	Summary string // one sentence, no full stop
+	Syntax  string // arguments as in the manual: "key value [NX | XX] [GET]"
+
+	Subcommands []*Command
+
+	// Plan checks the arguments and plans the work; see [Call].
+	Plan func(c *Call)
+}
+
+// Session is what a connection carries from one command to the next. It
+// belongs to the connection's reactor.
+type Session struct {
+	ID       uint64
+	DB       uint32
+	Proto    int // 2 or 3
+	Name     string
+	LibName  string
+	LibVer   string
+	UID      uint32
+	GID      uint32
+	PID      int32
+	MayLoad  bool  // uid 0 or the daemon's own
+	Created  int64 // milliseconds since 1970
+	LastSeen int64
+	LastCmd  *Command
+	Commands uint64
+	Addr     string // "unix socket path:0", as Redis prints it
+	FD       int
+	Closing  bool // QUIT: close when the replies are out
+}
+
+// Call is one request being planned. It is reused: nothing may keep it.
+type Call struct {
+	Cmd     *Command
+	Args    [][]byte // off-heap; Args[0] is the name as the client wrote it
+	Session *Session
+	Batch   *batch.Batch
+	Now     int64 // milliseconds since 1970
+	Reply   *Reply
+}
+
+// Reply says how the answer to one request is made. Exactly one of Fixed,
+// Render and Step is set when planning ends.
+type Reply struct {
+	// Fixed is a complete reply.
+	Fixed []byte
+	// Render makes the reply from the results.
+	Render func(w *resp.Writer, b *batch.Batch, r *Reply)
+	// Step runs while the lane is held, with all earlier operations done.
+	Step func(x *Exec, r *Reply)
+	// Op and N are the operations planned: the first one's index, and how many.
+	Op, N int
+	// Num is the command's own.
+	Num int64
+	// Args are the arguments, for a Step; set with [Call.Keep].
+	Args [][]byte
+	// Proto and DB are the session's when the command was planned.
+	Proto   int
+	DB      uint32
+	Session *Session
+	// Cmd is for statistics and errors.
+	Cmd *Command
+	// Pending is set by a Step that will be answered later (ENGINE LOAD): the
+	// connection is not read until then.
+	Pending bool
+}
+
+// Store is what a Step may ask of the engine that serves. The lane is held.
+type Store interface {
+	// Exec carries out the whole batch.
+	Exec(b *batch.Batch, now int64) error
+	// Scan runs one step of a walk; s keeps cursor and items.
+	Scan(s *batch.Scan) error
+	// Stat gives figures of one space, or of all with batch.SpaceAll.
+	Stat(space uint32) (batch.Stat, error)
+	// Has tells whether the engine has all of the KV_CAP_ flags.
+	Has(capability uint64) bool
+	// EngineName is for messages.
+	EngineName() string
+}
+
+// Host is what commands need of the server around them: figures, settings,
+// clients, the swap. Called from a Step, with the lane held, unless said
+// otherwise; it must not block.
+type Host interface {
+	// Info writes the sections asked for, in Redis's format; none: the default ones.
+	Info(sections []string) string
+	// Config is the settings whose names match any of the glob patterns, as
+	// name, value, name, value … in table order.
+	Config(patterns []string) []string
+	// Clients is every open connection in the order of their ids.
+	Clients() []*Session
+	// EngineStatus is ENGINE STATUS: name, value (string or int64) pairs.
+	EngineStatus() []Pair
+	// LoadEngine starts the swap to path ("": what the configuration says) and
+	// calls done, from any goroutine, with what came of it.
+	LoadEngine(path string, done func(answer string, err error))
+	// CheckEngine tries path in a child process, then calls done.
+	CheckEngine(path string, done func(report string, err error))
+}
+
+// Pair is one field of a status. Value is a string or an int64.
+type Pair struct {
+	Name  string
+	Value any
+}
+
+// Exec is what a Step works with, while the lane is held.
+type Exec struct {
+	Store Store
+	Host  Host
+	Now   int64
+	// W takes the reply.
+	W *resp.Writer
+	// Batch is empty, for the step's own operations; see [Exec.Run].
+	Batch *batch.Batch
+	Scan  *batch.Scan
+	// Later returns the function that answers a request after its Step has
+	// returned with Pending set. It may be called from any goroutine, once.
+	Later func(r *Reply) func(reply func(w *resp.Writer))
+	// Random returns random bits (RANDOMKEY).
+	Random func() uint64
+}
+
+// Keep keeps the arguments for the Step; without it they are gone by then.
+func (c *Call) Keep() {
+	c.Reply.Args = append(make([][]byte, 0, len(c.Args)), c.Args...)
+}
+
+// Fail makes an error the whole reply; text starts with its code.
+func (c *Call) Fail(text string) {
+	var w resp.Writer
+	w.Error(text)
+	c.Reply.Fixed = w.Buf
+}
+
+// Replies that never change.
+var (
+	replyOK   = []byte("+OK\r\n")
+	replyPong = []byte("+PONG\r\n")
+)

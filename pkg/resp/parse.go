@@ -1,0 +1,195 @@
+// Package resp reads and writes the Redis serialization protocol: RESP2,
+// RESP3 replies and plain inline lines. It parses bytes and appends bytes; it
+// never does input or output.
+//
+// Behaviour and error texts follow Redis 7's processMultibulkBuffer and
+// processInlineBuffer, as its clients see them.
+package resp
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// Limits of one request.
+const (
+	MaxArgs   = 1 << 20   // arguments
+	MaxBulk   = 512 << 20 // bytes of one argument, Redis's proto-max-bulk-len
+	MaxInline = 64 << 10  // bytes of an inline line, and of a length line
+)
+
+// ErrIncomplete says that a request has begun but not ended.
+var ErrIncomplete = errors.New("incomplete request")
+
+// ProtocolError is input that is no request. The reply is "-ERR Protocol
+// error: " and the text; then the connection is closed.
+type ProtocolError string
+
+func (e ProtocolError) Error() string { return "Protocol error: " + string(e) }
+
+// Parser takes requests from a buffer. The zero value is ready. It keeps its
+// place within an incomplete request, so that a request that arrives in many
+// pieces is looked at once; that place is an offset, so the unread bytes may
+// move to another buffer between calls, but must be presented again from the
+// start of the request.
+type Parser struct {
+	Args [][]byte // of the last complete request: views of the buffer
+
+	spans []span // arguments found so far
+	left  int    // arguments still to come; 0: at the start of a request
+	pos   int    // where the next argument begins, from the request's start
+	need  int    // bytes the request is known to need, from its start
+}
+
+type span struct{ from, to int }
+
+// Idle tells whether the parser is between requests.
+func (p *Parser) Idle() bool { return p.left == 0 }
+
+// Need is, after ErrIncomplete, the least length from the start of the request
+// that can take the parser further; 0 when it is not known.
+func (p *Parser) Need() int { return p.need }
+
+// Reset forgets an incomplete request.
+func (p *Parser) Reset() { p.left, p.pos, p.need, p.spans = 0, 0, 0, p.spans[:0] }
+
+// Next takes the request at the start of buf. It returns the bytes consumed
+// with Args set (no arguments: an empty line or array, to be ignored), or
+// ErrIncomplete with nothing consumed, or a ProtocolError.
+func (p *Parser) Next(buf []byte) (int, error) {
+	if p.left == 0 {
+		if len(buf) == 0 {
+			return 0, ErrIncomplete
+		}
+		if buf[0] != '*' {
+			return p.inline(buf)
+		}
+		if n, done, err := p.begin(buf); done || err != nil {
+			return n, err
+		}
+	}
+	return p.bulks(buf)
+}
+
+// begin reads "*<count>\r\n". done is true when there is nothing to follow.
+func (p *Parser) begin(buf []byte) (n int, done bool, err error) {
+	count, next, err := number(buf, 0, "too big mbulk count string")
+	if err != nil {
+		if err == errNumber {
+			err = ProtocolError("invalid multibulk length")
+		}
+		p.need = 0
+		return 0, false, err
+	}
+	if count > MaxArgs {
+		return 0, false, ProtocolError("invalid multibulk length")
+	}
+	p.Args = p.Args[:0]
+	if count <= 0 {
+		return next, true, nil
+	}
+	p.left, p.pos, p.spans = int(count), next, p.spans[:0]
+	return 0, false, nil
+}
+
+// bulks reads the arguments that are complete.
+func (p *Parser) bulks(buf []byte) (int, error) {
+	for p.left > 0 {
+		if p.pos >= len(buf) {
+			p.need = p.pos + 1
+			return 0, ErrIncomplete
+		}
+		if c := buf[p.pos]; c != '$' {
+			return 0, ProtocolError(fmt.Sprintf("expected '$', got '%c'", c))
+		}
+		size, data, err := number(buf, p.pos, "too big bulk count string")
+		if err != nil {
+			if err == errNumber {
+				err = ProtocolError("invalid bulk length")
+			}
+			p.need = 0
+			return 0, err
+		}
+		if size < 0 || size > MaxBulk {
+			return 0, ProtocolError("invalid bulk length")
+		}
+		end := data + int(size)
+		if end+2 > len(buf) {
+			p.need = end + 2
+			return 0, ErrIncomplete
+		}
+		p.spans = append(p.spans, span{data, end})
+		p.pos = end + 2
+		p.left--
+	}
+	p.Args = p.Args[:0]
+	for _, s := range p.spans {
+		p.Args = append(p.Args, buf[s.from:s.to:s.to])
+	}
+	n := p.pos
+	p.Reset()
+	return n, nil
+}
+
+var errNumber = errors.New("not a number")
+
+// number reads the decimal after the type byte at buf[at] up to CRLF, and
+// returns the position after it. A line above MaxInline is refused with tooBig.
+func number(buf []byte, at int, tooBig string) (value int64, next int, err error) {
+	i := at + 1
+	neg := i < len(buf) && buf[i] == '-'
+	if neg {
+		i++
+	}
+	start := i
+	for i < len(buf) && buf[i]-'0' <= 9 && i-start < 18 {
+		value = value*10 + int64(buf[i]-'0')
+		i++
+	}
+	if i+1 < len(buf) && buf[i] == '\r' {
+		// Redis takes any byte after the carriage return for the line feed.
+		if i == start || (buf[start] == '0' && (neg || i-start > 1)) {
+			return 0, 0, errNumber
+		}
+		if neg {
+			value = -value
+		}
+		return value, i + 2, nil
+	}
+	return 0, 0, badNumber(buf[at:], tooBig)
+}
+
+// badNumber tells an unfinished line from one that is too long or no number.
+func badNumber(line []byte, tooBig string) error {
+	cr := bytes.IndexByte(line, '\r')
+	switch {
+	case cr < 0 && len(line) > MaxInline:
+		return ProtocolError(tooBig)
+	case cr < 0 || cr+1 >= len(line):
+		return ErrIncomplete
+	}
+	return errNumber
+}
+
+// inline reads a line of blank-separated words, with quotes as Redis has them.
+func (p *Parser) inline(buf []byte) (int, error) {
+	nl := bytes.IndexByte(buf, '\n')
+	if nl < 0 {
+		if len(buf) > MaxInline {
+			return 0, ProtocolError("too big inline request")
+		}
+		p.need = 0
+		return 0, ErrIncomplete
+	}
+	line := buf[:nl]
+	if len(line) > 0 && line[len(line)-1] == '\r' {
+		line = line[:len(line)-1]
+	}
+	args, ok := Split(p.Args[:0], line)
+	if !ok {
+		return 0, ProtocolError("unbalanced quotes in request")
+	}
+	p.Args = args
+	return nl + 1, nil
+}
