@@ -1,0 +1,105 @@
+# kvstored - `make help` lists what can be done here.
+#
+# Everything made lands in build/ and dist/.  Each target installs what it
+# needs through tools/need.sh, which says what it does.
+
+VERSION := $(shell cat VERSION)
+GO      ?= go
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+
+PREFIX  ?= /usr
+DESTDIR ?=
+FUZZTIME ?= 10s
+
+# A distribution's older Go fetches the toolchain that go.mod asks for.
+export GOTOOLCHAIN ?= auto
+
+ENGINE_CFLAGS  := -std=c17 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Wpedantic -Werror \
+	-fno-gnu-unique -fstack-protector-strong -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$(CURDIR)=.
+ENGINE_LDFLAGS := -shared -Wl,-soname,libkvstore.so -Wl,-z,relro,-z,now,-z,defs -Wl,--build-id=sha1
+GO_BUILD := $(GO) build -trimpath -buildmode=pie
+
+ENGINES := $(patsubst libkvstore/engines/%/,%,$(wildcard libkvstore/engines/*/))
+HEADERS := $(wildcard libkvstore/*.h)
+
+.DELETE_ON_ERROR:
+.SECONDEXPANSION:
+.PHONY: all build need-build engines kvstored kvctl demo test test-system race asan fuzz packages \
+	bench install uninstall lint clean help
+
+all: build
+
+##: Building
+build: kvstored kvctl engines ## (also plain `make`) kvstored, kvctl and the engines, into build/
+
+need-build:
+	@tools/need.sh go gcc:gcc /usr/include/string.h:libc6-dev
+
+engines: $(ENGINES:%=build/engines/%.so) build/libkvstore.so build/test/hash-next.so ## the engines only
+
+build/engines/%.so: $$(wildcard libkvstore/engines/$$*/*.[ch]) $(HEADERS) Makefile | need-build
+	@mkdir -p $(@D)
+	$(CC) $(ENGINE_CFLAGS) -Ilibkvstore $(ENGINE_DEFS) $(wildcard libkvstore/engines/$*/*.c) $(ENGINE_LDFLAGS) -o $@
+
+build/libkvstore.so: build/engines/hash.so
+	cp $< $@
+
+# The same engine under the next version number: the "new release" of tests and of the demo.
+build/test/hash-next.so: $(wildcard libkvstore/engines/hash/*.[ch]) $(HEADERS) Makefile | need-build
+	@mkdir -p $(@D)
+	$(CC) $(ENGINE_CFLAGS) -Ilibkvstore -DKV_ENGINE_VERSION='"0.1.1"' \
+		$(wildcard libkvstore/engines/hash/*.c) $(ENGINE_LDFLAGS) -o $@
+
+# Go keeps its own account of what is out of date.
+kvstored: need-build
+	$(GO_BUILD) -ldflags '-X main.version=$(VERSION) -linkmode=external -extldflags "-Wl,-z,relro,-z,now"' \
+		-o build/kvstored ./cmd/kvstored
+
+kvctl: need-build
+	CGO_ENABLED=0 $(GO_BUILD) -ldflags '-X main.version=$(VERSION)' -o build/kvctl ./cmd/kvctl
+
+##: Trying
+demo: build ## show the main job: start, set, get, count, exchange the library under the counting
+	@tools/need.sh /usr/bin/systemd-socket-activate:systemd
+	@tools/demo.sh
+
+##: Testing
+test: ## everything that needs neither root nor a container
+	@tools/need.sh go gcc:gcc /usr/include/string.h:libc6-dev redis-server:redis-server systemd-analyze:systemd
+	@tools/test.sh
+
+test-system: ## install the packages in Debian 12 and 13 with a real systemd (root)
+	@tools/need.sh root go gcc:gcc mmdebstrap:mmdebstrap systemd-nspawn:systemd-container lintian:lintian
+	@tools/test-system.sh
+
+race: build ## the Go tests under the race detector
+	$(GO) test -race ./...
+
+asan: build ## the engines under ASan and UBSan, through the conformance suite
+	@tools/asan.sh
+
+fuzz: build ## every fuzzer for FUZZTIME (10s) each
+	@tools/fuzz.sh $(FUZZTIME)
+
+lint: ## gofmt, go vet and the rules of the house
+	@tools/lint.sh
+
+bench: build ## CPU per request and throughput beside redis-server, as ratios
+	@tools/need.sh redis-server:redis-server redis-benchmark:redis-tools
+	@bench/run.sh
+
+##: Shipping
+packages: build ## .deb and .rpm, into dist/
+	@tools/packages.sh
+
+install: build ## copy everything to $(DESTDIR)$(PREFIX); units, users and socket are for packages to start
+	@tools/install.sh '$(DESTDIR)' '$(PREFIX)'
+
+clean: ## remove build/ and dist/
+	rm -rf build dist
+
+help: ## this list
+	@awk -F ':.*## ' '/^##: / { print "\n" substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
