@@ -1,0 +1,185 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Kind is how a setting is written.
+type Kind int
+
+const (
+	KindEngine Kind = iota // a name or an absolute path
+	KindPath               // an absolute path
+	KindCount              // a whole number
+	KindSize               // bytes, or with K, M, G, T
+	KindTime               // seconds, or with ms, s, min, h
+	KindChoice             // one of Choices
+)
+
+// Setting is one key of kvstored.conf.
+type Setting struct {
+	Name    string
+	Kind    Kind
+	Default string
+	Min     int64 // of counts, sizes (bytes) and times (milliseconds)
+	Max     int64
+	Choices []string
+	Reload  bool   // whether a reload changes it
+	Doc     string // for the manual: whole sentences
+	field   func(*Config) any
+}
+
+// Settings is every key there is, in the order of the manual.
+var Settings = []Setting{
+	{
+		Name: "Engine", Kind: KindEngine, Default: DefaultEngine, Reload: true,
+		Doc: "The storage engine to serve: the name of a library in EngineDir= (hash stands for " +
+			"EngineDir/hash.so), or the absolute path of a library. A reload exchanges the engine " +
+			"under the running clients.",
+		field: func(c *Config) any { return &c.Engine },
+	}, {
+		Name: "EngineDir", Kind: KindPath, Default: "/usr/lib/kvstored/engines", Reload: true,
+		Doc: "Where the engines named by Engine= and by the ENGINE LOAD command lie. Only libraries in " +
+			"this directory, and the one that Engine= names by its path, are ever loaded.",
+		field: func(c *Config) any { return &c.EngineDir },
+	}, {
+		Name: "StateDir", Kind: KindPath, Default: "",
+		Doc: "The directory for what outlives the daemon. The default is the directory that systemd " +
+			"made (StateDirectory=, in $STATE_DIRECTORY); without one nothing is kept on disk.",
+		field: func(c *Config) any { return &c.StateDir },
+	}, {
+		Name: "Reactors", Kind: KindCount, Default: "1", Min: 1, Max: 64,
+		Doc: "How many threads serve connections. One is best for nearly every machine: the engine is " +
+			"entered by one at a time.",
+		field: func(c *Config) any { return &c.Reactors },
+	}, {
+		Name: "MaxClients", Kind: KindCount, Default: "10000", Min: 1, Max: 1_000_000,
+		Doc: "How many clients may be connected at once. Further ones are told so and closed. It is " +
+			"lowered when LimitNOFILE= of the unit does not allow so many.",
+		field: func(c *Config) any { return &c.MaxClients },
+	}, {
+		Name: "MaxInput", Kind: KindSize, Default: "1G", Min: 64 << 10, Max: 1 << 40,
+		Doc: "How many bytes of a request that is not complete yet one client may have in the daemon. " +
+			"A client above it is closed.",
+		field: func(c *Config) any { return &c.MaxInput },
+	}, {
+		Name: "MaxOutput", Kind: KindSize, Default: "1G", Min: 1 << 20, Max: 1 << 40,
+		Doc: "How many bytes of replies one client may leave unread before it is closed. Its requests " +
+			"wait from 1M on.",
+		field: func(c *Config) any { return &c.MaxOutput },
+	}, {
+		Name: "CheckTimeout", Kind: KindTime, Default: "10s", Min: 100, Max: 600_000, Reload: true,
+		Doc:   "How long an engine may take in its trial, in a process of its own, before it is refused.",
+		field: func(c *Config) any { return &c.CheckTimeout },
+	}, {
+		Name: "LogLevel", Kind: KindChoice, Default: "info", Reload: true,
+		Choices: []string{"debug", "info", "warning", "error"},
+		Doc:     "The least important kind of message that is logged.",
+		field:   func(c *Config) any { return &c.LogLevel },
+	},
+}
+
+// lookup finds a setting by its exact name, or nil.
+func lookup(name string) *Setting {
+	for i := range Settings {
+		if Settings[i].Name == name {
+			return &Settings[i]
+		}
+	}
+	return nil
+}
+
+// Takes says in words which values a setting takes.
+func (s *Setting) Takes() string {
+	switch s.Kind {
+	case KindEngine:
+		return "the name of an engine (hash), or the absolute path of a library"
+	case KindPath:
+		return "an absolute path"
+	case KindCount:
+		return fmt.Sprintf("a number from %d to %d", s.Min, s.Max)
+	case KindSize:
+		return fmt.Sprintf("bytes, or with K, M, G or T, from %s to %s", FormatSize(s.Min), FormatSize(s.Max))
+	case KindTime:
+		return fmt.Sprintf("seconds, or with ms, s, min or h, from %s to %s",
+			FormatTime(time.Duration(s.Min)*time.Millisecond), FormatTime(time.Duration(s.Max)*time.Millisecond))
+	default:
+		return "one of " + strings.Join(s.Choices, ", ")
+	}
+}
+
+// set reads text into the setting's field of c. An empty text stands for the
+// default. The error says why the text is not good; Takes says what is.
+func (s *Setting) set(c *Config, text string) error {
+	if text == "" {
+		text = s.Default
+	}
+	switch field := s.field(c).(type) {
+	case *string:
+		if err := s.checkText(text); err != nil {
+			return err
+		}
+		*field = text
+	case *int:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return errors.New("not a whole number")
+		}
+		*field = int(n)
+		return s.checkRange(n)
+	case *int64:
+		n, err := ParseSize(text)
+		if err != nil {
+			return err
+		}
+		*field = n
+		return s.checkRange(n)
+	case *time.Duration:
+		d, err := ParseTime(text)
+		if err != nil {
+			return err
+		}
+		*field = d
+		return s.checkRange(d.Milliseconds())
+	}
+	return nil
+}
+
+// engineName is what kvstore.h allows as the name of an engine.
+var engineName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+
+// checkText says what is wrong with a text of the setting's kind.
+func (s *Setting) checkText(text string) error {
+	switch {
+	case text == "" && s.Default == "":
+		return nil
+	case s.Kind == KindChoice && !slices.Contains(s.Choices, text):
+		return errors.New("no such choice")
+	case s.Kind == KindEngine && engineName.MatchString(text):
+		return nil
+	case s.Kind == KindChoice || filepath.IsAbs(text):
+		return nil
+	case s.Kind == KindEngine:
+		return errors.New("neither a name nor an absolute path")
+	default:
+		return errors.New("not an absolute path")
+	}
+}
+
+// checkRange says whether n lies within the setting's bounds.
+func (s *Setting) checkRange(n int64) error {
+	if n < s.Min {
+		return errors.New("too small")
+	}
+	if n > s.Max {
+		return errors.New("too large")
+	}
+	return nil
+}
