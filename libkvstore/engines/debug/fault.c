@@ -182,8 +182,7 @@ static int fault_accept(const struct kv_open *open, const struct kv_offer *offer
 
 /* --------------------------------------------------------------- descriptor */
 
-#if !FAULT_IS(no_symbol)
-const struct kvstore_engine *kvstore_engine(void)
+static const struct kvstore_engine *describe(void)
 {
 	static struct kvstore_engine engine;
 
@@ -207,4 +206,15 @@ const struct kvstore_engine *kvstore_engine(void)
 		engine.name = "De Bug";
 	return &engine;
 }
+
+#if FAULT_IS(no_symbol)
+KVSTORE_EXPORT const struct kvstore_engine *another_engine(void);
+#define entry_name another_engine
+#else
+#define entry_name kvstore_engine
 #endif
+
+const struct kvstore_engine *entry_name(void)
+{
+	return describe();
+}
