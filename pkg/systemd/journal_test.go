@@ -118,3 +118,23 @@ func TestFieldName(t *testing.T) {
 		}
 	}
 }
+
+// TestCatalogExplainsEveryMessage compares the constants with the catalog.
+func TestCatalogExplainsEveryMessage(t *testing.T) {
+	catalog, err := os.ReadFile("../../packaging/catalog/kvstored.catalog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := []string{
+		MessageSwapped, MessageSwapRefused, MessageStillMapped,
+		MessageNotStarting, MessageBadConfig, MessageLimit,
+	}
+	for _, id := range ids {
+		if !strings.Contains(string(catalog), "\n-- "+id+"\n") {
+			t.Errorf("the catalog does not explain %s", id)
+		}
+	}
+	if n := strings.Count(string(catalog), "\n-- "); n != len(ids) {
+		t.Errorf("the catalog explains %d messages, there are %d", n, len(ids))
+	}
+}
