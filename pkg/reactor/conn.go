@@ -1,0 +1,110 @@
+package reactor
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"kvstored/pkg/batch"
+)
+
+// Conn is one connection. Only its reactor's goroutine touches it.
+type Conn struct {
+	FD   int
+	ID   uint64
+	Data any // the handler's own
+
+	in    []byte // unparsed bytes, on the heap; or
+	big   []byte // a mapping of its own for a large request, of which
+	bigN  int    // this many bytes are filled
+	need  int    // least bytes that take the parser further, 0: any
+	out   []chunk
+	outN  int   // bytes in out
+	since int64 // when out last moved, nanoseconds
+
+	interest uint32 // events in the epoll set
+	blocked  bool   // the handler waits for something: not read
+	closing  bool   // close when out is empty
+	dead     bool   // closed; its place in lists is ignored
+	active   bool   // has requests in this tick
+	queued   bool   // in the reactor's again list
+}
+
+// chunk is output that the socket has not taken yet.
+type chunk struct {
+	data []byte
+	pin  uint64 // given back to the handler when written, 0: none
+}
+
+// Ref is output to be written between Buf[:At] and Buf[At:] of a Send.
+type Ref struct {
+	At   int
+	Data []byte
+	Pin  uint64
+}
+
+// Closing says that the connection closes when its output is written.
+func (c *Conn) Closing() { c.closing = true }
+
+// Buffered is the unparsed input and the unwritten output, in bytes.
+func (c *Conn) Buffered() (in, out int) { return len(c.in) + c.bigN, c.outN }
+
+// pending is the unparsed bytes.
+func (c *Conn) pending() []byte {
+	if c.big != nil {
+		return c.big[:c.bigN]
+	}
+	return c.in
+}
+
+// drop gives all buffers back.
+func (c *Conn) drop() {
+	c.in = nil
+	if c.big != nil {
+		batch.Unmap(c.big)
+		c.big, c.bigN = nil, 0
+	}
+}
+
+// keep stores rest, the unparsed bytes, which may lie in the arena or in the
+// connection's own buffers.
+func (c *Conn) keep(rest []byte, need int) error {
+	c.need = need
+	if len(rest) == 0 {
+		c.drop()
+		return nil
+	}
+	want := max(need, len(rest))
+	if want <= smallInput {
+		kept := append([]byte(nil), rest...)
+		c.drop()
+		c.in = kept
+		return nil
+	}
+	if want > len(c.big) {
+		return c.grow(rest, want)
+	}
+	c.bigN = copy(c.big, rest) // moves within the mapping, or nothing at all
+	return nil
+}
+
+// grow moves rest to a mapping with room for want bytes. Memory is used only
+// as it fills, so a length that is announced but never sent costs nothing.
+func (c *Conn) grow(rest []byte, want int) error {
+	size := max(want+arenaRead, 2*len(c.big))
+	big, err := batch.Map((size + 4095) &^ 4095)
+	if err != nil {
+		return fmt.Errorf("make room for a request of %d bytes: %w", want, err)
+	}
+	n := copy(big, rest)
+	c.drop()
+	c.big, c.bigN = big, n
+	return nil
+}
+
+// rawRead and rawWrite are non-blocking system calls that the Go scheduler
+// need not know of.
+func rawRead(fd int, b []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), batch.Addr(b), uintptr(len(b)))
+	return int(n), errno
+}

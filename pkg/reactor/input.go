@@ -1,0 +1,298 @@
+package reactor
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// accept takes waiting connections, a bounded number at a time.
+func (r *Reactor) accept(listener int) {
+	for i := 0; i < 64; i++ {
+		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		if err != nil {
+			if err == unix.EINTR || err == unix.ECONNABORTED {
+				continue
+			}
+			return // EAGAIN; or EMFILE: the peer waits in the backlog
+		}
+		r.Adopt(fd)
+	}
+}
+
+// Adopt takes over fd, a connected non-blocking stream socket.
+func (r *Reactor) Adopt(fd int) {
+	c := &Conn{FD: fd, ID: r.nextID(), interest: unix.EPOLLIN}
+	if r.count >= r.limits.Clients {
+		r.handler.Refuse(c, TooManyClients, r.count)
+		unix.Close(fd)
+		return
+	}
+	if err := r.control(unix.EPOLL_CTL_ADD, fd, c.interest); err != nil {
+		unix.Close(fd)
+		return
+	}
+	for fd >= len(r.conns) {
+		r.conns = append(r.conns, make([]*Conn, max(64, len(r.conns)))...)
+	}
+	r.conns[fd] = c
+	r.count++
+	if !r.handler.Open(c) {
+		r.finish(c)
+	}
+}
+
+// read takes bytes from the socket and has them parsed.
+func (r *Reactor) read(c *Conn, events uint32) {
+	if c.blocked || c.queued || c.closing || c.active {
+		if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 && !c.queued && !c.active {
+			r.close(c) // the peer is gone for good
+		}
+		return
+	}
+	if c.big != nil {
+		r.readBig(c)
+		return
+	}
+	if arenaSize-r.used < len(c.in)+arenaRead {
+		return // the epoll set reports it again in the next tick
+	}
+	buf := r.arena[r.used:]
+	had := copy(buf, c.in)
+	n, errno := rawRead(c.FD, buf[had:had+arenaRead])
+	if !r.got(c, n, errno) {
+		return
+	}
+	r.used += (had + n + 63) &^ 63
+	r.parse(c, buf[:had+n])
+}
+
+// readBig fills the connection's own mapping.
+func (r *Reactor) readBig(c *Conn) {
+	if c.bigN == len(c.big) {
+		if err := c.grow(c.big[:c.bigN], c.bigN+1); err != nil {
+			r.handler.Refuse(c, NoMemory, c.bigN)
+			r.close(c)
+			return
+		}
+	}
+	n, errno := rawRead(c.FD, c.big[c.bigN:])
+	if !r.got(c, n, errno) {
+		return
+	}
+	c.bigN += n
+	if c.bigN >= c.need {
+		r.parse(c, c.big[:c.bigN])
+	}
+}
+
+// got tells whether a read brought bytes, and closes where it never will.
+func (r *Reactor) got(c *Conn, n int, errno unix.Errno) bool {
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		return false
+	case errno != 0:
+		r.close(c)
+		return false
+	case n == 0:
+		r.endOfInput(c)
+		return false
+	}
+	return true
+}
+
+// endOfInput serves the end of the peer's stream: what is still to be written
+// is written, then the connection closes.
+func (r *Reactor) endOfInput(c *Conn) {
+	if len(c.out) > 0 {
+		r.finish(c)
+		return
+	}
+	r.close(c)
+}
+
+// parseKept has the bytes parsed that an earlier tick left over. Those on the
+// heap go to the arena first: requests are off-heap.
+func (r *Reactor) parseKept(c *Conn) {
+	data := c.pending()
+	if c.big == nil {
+		if arenaSize-r.used < len(data) {
+			r.queue(c)
+			return
+		}
+		n := copy(r.arena[r.used:], data)
+		data = r.arena[r.used : r.used+n]
+		r.used += (n + 63) &^ 63
+	}
+	r.parse(c, data)
+}
+
+// parse has data parsed and keeps what is left.
+func (r *Reactor) parse(c *Conn, data []byte) {
+	taken, need, verdict := r.handler.Parse(c, data)
+	rest := data[taken:]
+	if taken > 0 || verdict == Broken {
+		c.active = true
+		r.active = append(r.active, c)
+	}
+	if need > r.limits.Input || len(rest) > r.limits.Input {
+		r.handler.Refuse(c, TooMuchInput, max(need, len(rest)))
+		c.closing = true
+		rest, need = nil, 0
+		if taken == 0 {
+			r.finish(c)
+			return
+		}
+	}
+	switch verdict {
+	case Full:
+		r.queue(c)
+	case Blocked:
+		c.blocked = true
+	case Broken:
+		c.closing = true
+		rest = nil
+	}
+	r.keep(c, rest, need, taken)
+}
+
+// keep stores the rest of the input. Requests of this tick may lie in the
+// connection's own mapping, which therefore stays until the tick has ended.
+func (r *Reactor) keep(c *Conn, rest []byte, need, taken int) {
+	if c.big != nil && taken > 0 {
+		old := c.big
+		c.big, c.bigN = nil, 0
+		r.garbage = append(r.garbage, old)
+	}
+	if err := c.keep(rest, need); err != nil {
+		r.handler.Refuse(c, NoMemory, max(need, len(rest)))
+		c.closing = true
+	}
+}
+
+func (r *Reactor) queue(c *Conn) {
+	if !c.queued {
+		c.queued = true
+		r.again = append(r.again, c)
+	}
+}
+
+// Resume lets a blocked connection go on. Reactor's goroutine only.
+func (r *Reactor) Resume(c *Conn) {
+	if c.dead || !c.blocked {
+		return
+	}
+	c.blocked = false
+	if len(c.pending()) > 0 {
+		r.queue(c)
+	}
+	r.watch(c)
+}
+
+// Conns calls fn for every open connection. Reactor's goroutine only.
+func (r *Reactor) Conns(fn func(c *Conn)) {
+	for _, c := range r.conns {
+		if c != nil {
+			fn(c)
+		}
+	}
+}
+
+// Count is the number of open connections. Reactor's goroutine only.
+func (r *Reactor) Count() int { return r.count }
+
+// settle ends c's part in a tick.
+func (r *Reactor) settle(c *Conn) {
+	if c.dead {
+		return
+	}
+	if c.closing {
+		r.finish(c)
+		return
+	}
+	r.watch(c)
+}
+
+// finish closes c as soon as its output is written.
+func (r *Reactor) finish(c *Conn) {
+	c.closing = true
+	if len(c.out) == 0 {
+		r.close(c)
+		return
+	}
+	r.watch(c)
+}
+
+// fail closes c at once: its socket takes nothing more.
+func (r *Reactor) fail(c *Conn) { r.close(c) }
+
+// watch sets the events that c waits for.
+func (r *Reactor) watch(c *Conn) {
+	var want uint32
+	if !c.blocked && !c.closing && c.outN <= r.limits.Pause {
+		want |= unix.EPOLLIN
+	}
+	if len(c.out) > 0 {
+		want |= unix.EPOLLOUT
+	}
+	if want == c.interest || c.dead {
+		return
+	}
+	if (want^c.interest)&unix.EPOLLOUT != 0 {
+		if want&unix.EPOLLOUT != 0 {
+			r.stalled++
+		} else {
+			r.stalled--
+		}
+	}
+	c.interest = want
+	if err := r.control(unix.EPOLL_CTL_MOD, c.FD, want); err != nil {
+		r.close(c)
+	}
+}
+
+func (r *Reactor) unwatch(fd int) {
+	// Before every close: another process may hold the same socket, and the
+	// epoll set would go on reporting it.
+	_ = unix.EpollCtl(r.w.epfd, unix.EPOLL_CTL_DEL, fd, nil)
+}
+
+// close ends c now.
+func (r *Reactor) close(c *Conn) {
+	if c.dead {
+		return
+	}
+	c.dead = true
+	if c.interest&unix.EPOLLOUT != 0 {
+		r.stalled--
+	}
+	for i := range c.out {
+		if c.out[i].pin != 0 {
+			r.handler.Unpin(c.out[i].pin)
+		}
+	}
+	c.out, c.outN = nil, 0
+	if c.big != nil {
+		r.garbage = append(r.garbage, c.big) // requests of this tick may lie there
+		c.big, c.bigN = nil, 0
+	}
+	c.in = nil
+	r.handler.Closed(c)
+	r.unwatch(c.FD)
+	unix.Close(c.FD)
+	r.conns[c.FD] = nil
+	r.count--
+}
+
+// Sweep closes connections whose peers have taken nothing for a minute while
+// more than the pause mark waits for them. Reactor's goroutine only.
+func (r *Reactor) Sweep() {
+	if r.stalled == 0 {
+		return
+	}
+	now := nanotime()
+	r.Conns(func(c *Conn) {
+		if c.outN > r.limits.Pause && now-c.since > stalledAfter {
+			r.handler.Refuse(c, Stalled, c.outN)
+			r.close(c)
+		}
+	})
+}

@@ -1,0 +1,325 @@
+package reactor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kvstored/pkg/batch"
+)
+
+// Sizes of the input.
+const (
+	arenaRead  = 64 << 10 // most bytes taken from one socket in a tick
+	arenaSize  = 4 << 20  // bytes of all sockets in a tick
+	smallInput = 64 << 10 // up to here unparsed bytes are kept on the heap
+)
+
+// readGrace is how long a stopping reactor goes on taking what clients send.
+const readGrace = 200 * time.Millisecond
+
+// stalledAfter is how long a connection above the pause mark may take nothing
+// before it is closed.
+const stalledAfter = int64(60 * time.Second)
+
+// Reason says why a connection was refused or closed.
+type Reason int
+
+// The reasons.
+const (
+	TooManyClients Reason = iota
+	TooMuchInput
+	TooMuchOutput
+	Stalled
+	NoMemory
+)
+
+// Verdict is what [Handler.Parse] came to.
+type Verdict int
+
+// The verdicts.
+const (
+	NeedMore Verdict = iota // all complete requests were taken
+	Full                    // the tick has enough; call again in the next one
+	Blocked                 // nothing more until [Reactor.Resume]
+	Broken                  // no protocol: answer, then close
+)
+
+// Handler parses, executes and answers. Its methods are called by the
+// reactor's goroutine only.
+type Handler interface {
+	// Open greets a new connection; false closes it, after what was sent.
+	Open(c *Conn) bool
+	// Closed says goodbye; c.FD is closed right after.
+	Closed(c *Conn)
+	// Parse takes complete requests from the front of data, which stays
+	// unchanged until Done. It returns the bytes taken and, with NeedMore, the
+	// least number of unparsed bytes that is worth another call (0: any).
+	Parse(c *Conn, data []byte) (taken, need int, v Verdict)
+	// Execute carries out what was parsed in this tick.
+	Execute()
+	// Answer sends the answers of c's requests of this tick through Send.
+	Answer(c *Conn)
+	// Done ends the tick.
+	Done()
+	// Unpin gives back a pin of a Ref.
+	Unpin(pin uint64)
+	// Refuse is told of a limit; for TooManyClients it may Send a last word.
+	Refuse(c *Conn, why Reason, figure int)
+}
+
+// Limits of one reactor.
+type Limits struct {
+	Clients int // connections
+	Input   int // bytes of one unfinished request
+	Output  int // bytes a client may leave unread before it is closed
+	Pause   int // bytes left unread above which it is not read
+}
+
+// Reactor is one event loop. Make it with [New], give it listeners with
+// [Reactor.Listen], run it with [Reactor.Run].
+type Reactor struct {
+	handler Handler
+	limits  Limits
+	w       *waiter
+	wake    int     // eventfd
+	conns   []*Conn // by descriptor
+	count   int     // connections
+	listen  []int
+	nextID  func() uint64
+	arena   []byte
+	used    int      // of the arena, this tick
+	active  []*Conn  // with requests in this tick
+	again   []*Conn  // with unparsed bytes that need no read
+	spare   []*Conn  // the other again list
+	stalled int      // connections with output waiting
+	garbage [][]byte // mappings to be given back after this tick
+
+	stop      bool
+	noRead    bool
+	readUntil int64 // when stopping: the latest read
+	until     int64 // when stopping: the latest end
+
+	mu     sync.Mutex
+	posted []func() // guarded by mu
+	ended  bool     // guarded by mu: Run has returned
+}
+
+// ErrEnded says that the reactor runs no more.
+var ErrEnded = errors.New("the reactor has ended")
+
+// New returns a reactor that is not running. nextID gives connections their
+// numbers and may be shared by reactors.
+func New(h Handler, limits Limits, nextID func() uint64) (*Reactor, error) {
+	w, err := newWaiter()
+	if err != nil {
+		return nil, err
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		w.close()
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	arena, err := batch.Map(arenaSize)
+	if err != nil {
+		w.close()
+		unix.Close(wake)
+		return nil, err
+	}
+	r := &Reactor{handler: h, limits: limits, w: w, wake: wake, nextID: nextID, arena: arena}
+	if err := r.control(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Listen accepts connections from fd, a listening stream socket, which stays
+// the caller's. Before Run only.
+func (r *Reactor) Listen(fd int) error {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return os.NewSyscallError("set the listening socket non-blocking", err)
+	}
+	r.listen = append(r.listen, fd)
+	return r.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
+}
+
+func (r *Reactor) control(op, fd int, events uint32) error {
+	err := unix.EpollCtl(r.w.epfd, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+	if err != nil {
+		return fmt.Errorf("watch descriptor %d: %w", fd, err)
+	}
+	return nil
+}
+
+// Post has fn called by the reactor's goroutine, between ticks. It may be
+// called from anywhere.
+func (r *Reactor) Post(fn func()) error {
+	r.mu.Lock()
+	if r.ended {
+		r.mu.Unlock()
+		return ErrEnded
+	}
+	first := len(r.posted) == 0
+	r.posted = append(r.posted, fn)
+	r.mu.Unlock()
+	if first {
+		r.ring()
+	}
+	return nil
+}
+
+func (r *Reactor) ring() {
+	one := [8]byte{1}
+	if _, err := unix.Write(r.wake, one[:]); err != nil && err != unix.EAGAIN {
+		panic("wake the reactor: " + err.Error())
+	}
+}
+
+// Stop ends Run: no connection is accepted any more, what was received is
+// finished and answered, for at most grace. It may be called from anywhere.
+func (r *Reactor) Stop(grace time.Duration) error {
+	return r.Post(func() {
+		for _, fd := range r.listen {
+			r.unwatch(fd)
+		}
+		r.stop = true
+		r.readUntil = nanotime() + int64(min(grace, readGrace))
+		r.until = nanotime() + int64(grace)
+	})
+}
+
+// Run is the loop. It returns after Stop, with every connection closed.
+func (r *Reactor) Run() {
+	for {
+		n := r.w.wait(!r.stop && len(r.again) == 0)
+		r.tick(n)
+		if r.stop && r.finished(n) {
+			break
+		}
+	}
+	r.Conns(r.close)
+	r.freeGarbage()
+	r.end()
+}
+
+// finished tells, while stopping, whether all that was received is answered.
+func (r *Reactor) finished(n int) bool {
+	now := nanotime()
+	if now > r.until {
+		return true
+	}
+	if now > r.readUntil {
+		r.noRead = true
+	}
+	if (n == 0 || r.noRead) && len(r.again) == 0 && r.stalled == 0 {
+		return true
+	}
+	if n == 0 || r.noRead {
+		time.Sleep(time.Millisecond)
+	}
+	return false
+}
+
+// end gives the reactor's own resources back.
+func (r *Reactor) end() {
+	r.mu.Lock()
+	r.ended = true
+	posted := r.posted
+	r.posted = nil
+	r.mu.Unlock()
+	for _, fn := range posted {
+		fn()
+	}
+	unix.Close(r.wake)
+	r.w.close()
+	batch.Unmap(r.arena)
+}
+
+// tick is one turn: the phases after wait.
+func (r *Reactor) tick(n int) {
+	r.used = 0
+	again := r.again
+	r.again, r.spare = r.spare[:0], again
+	for _, c := range again {
+		c.queued = false
+		if !c.dead && !c.blocked {
+			r.parseKept(c)
+		}
+	}
+	mail := false
+	for i := 0; i < n; i++ {
+		ev := &r.w.events[i]
+		if int(ev.Fd) == r.wake {
+			mail = true
+			continue
+		}
+		r.event(int(ev.Fd), ev.Events)
+	}
+	if len(r.active) > 0 {
+		r.handler.Execute()
+		for i, c := range r.active {
+			r.active[i] = nil
+			c.active = false
+			r.handler.Answer(c)
+			r.settle(c)
+		}
+		r.active = r.active[:0]
+		r.handler.Done()
+	}
+	r.freeGarbage()
+	if mail {
+		r.mail()
+	}
+}
+
+// freeGarbage unmaps what requests of the tick lay in.
+func (r *Reactor) freeGarbage() {
+	for i, m := range r.garbage {
+		batch.Unmap(m)
+		r.garbage[i] = nil
+	}
+	r.garbage = r.garbage[:0]
+}
+
+// mail calls what was posted.
+func (r *Reactor) mail() {
+	var counter [8]byte
+	unix.Read(r.wake, counter[:]) // only empties it: EAGAIN is as good
+	r.mu.Lock()
+	posted := r.posted
+	r.posted = nil
+	r.mu.Unlock()
+	for _, fn := range posted {
+		fn()
+	}
+}
+
+// event serves one event of the epoll set.
+func (r *Reactor) event(fd int, events uint32) {
+	c := r.lookup(fd)
+	if c == nil {
+		if slices.Contains(r.listen, fd) {
+			r.accept(fd)
+		}
+		return
+	}
+	if events&unix.EPOLLOUT != 0 && len(c.out) > 0 {
+		r.flush(c)
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR|unix.EPOLLRDHUP) != 0 && !c.dead && !r.noRead {
+		r.read(c, events)
+	}
+}
+
+// lookup is the connection behind fd, nil when there is none.
+func (r *Reactor) lookup(fd int) *Conn {
+	if fd >= len(r.conns) {
+		return nil
+	}
+	return r.conns[fd]
+}

@@ -1,0 +1,194 @@
+package reactor
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Send writes buf with refs in their places to c, and keeps what the socket
+// does not take. buf is copied where it must be kept; so are references
+// without a pin. Pins are given to [Handler.Unpin] when written or dropped.
+func (r *Reactor) Send(c *Conn, buf []byte, refs []Ref) {
+	if c.dead {
+		r.unpinAll(refs)
+		return
+	}
+	if len(c.out) > 0 {
+		r.enqueue(c, buf, refs, 0)
+		return
+	}
+	if len(refs) > 0 {
+		r.sendRefs(c, buf, refs)
+		return
+	}
+	n, errno := send(c.FD, buf)
+	switch {
+	case errno == 0 && n == len(buf):
+	case errno == 0 || errno == unix.EAGAIN || errno == unix.EINTR:
+		r.enqueue(c, buf, nil, n)
+	default:
+		r.fail(c)
+	}
+}
+
+// send is send(2) that neither blocks nor raises SIGPIPE; n is 0 on error.
+func send(fd int, b []byte) (n int, errno unix.Errno) {
+	got, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+		unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(got), 0
+}
+
+// maxVec is how many pieces go into one writev.
+const maxVec = 64
+
+// sendRefs writes buffers and references together.
+func (r *Reactor) sendRefs(c *Conn, buf []byte, refs []Ref) {
+	r.enqueueViews(c, buf, refs)
+	if !r.flush(c) {
+		return
+	}
+	// What is left outlives the tick: own it.
+	for i := range c.out {
+		if c.out[i].pin == 0 {
+			c.out[i].data = append([]byte(nil), c.out[i].data...)
+		}
+	}
+}
+
+// enqueueViews appends the pieces to c.out without copying them.
+func (r *Reactor) enqueueViews(c *Conn, buf []byte, refs []Ref) {
+	at := 0
+	for _, ref := range refs {
+		r.push(c, buf[at:ref.At], 0)
+		r.push(c, ref.Data, ref.Pin)
+		at = ref.At
+	}
+	r.push(c, buf[at:], 0)
+}
+
+// enqueue appends copies of the pieces, without the first skip bytes of buf
+// (only when there are no refs), and watches for the socket to take more.
+func (r *Reactor) enqueue(c *Conn, buf []byte, refs []Ref, skip int) {
+	at := 0
+	for _, ref := range refs {
+		r.pushCopy(c, buf[at:ref.At])
+		if ref.Pin != 0 {
+			r.push(c, ref.Data, ref.Pin)
+		} else {
+			r.pushCopy(c, ref.Data)
+		}
+		at = ref.At
+	}
+	r.pushCopy(c, buf[max(at, skip):])
+	r.outputWaits(c)
+}
+
+func (r *Reactor) push(c *Conn, data []byte, pin uint64) {
+	if len(data) == 0 {
+		if pin != 0 {
+			r.handler.Unpin(pin)
+		}
+		return
+	}
+	c.out = append(c.out, chunk{data: data, pin: pin})
+	c.outN += len(data)
+}
+
+// pushCopy appends a copy, joined to the last chunk where that is small.
+func (r *Reactor) pushCopy(c *Conn, data []byte) {
+	if n := len(c.out); n > 0 && c.out[n-1].pin == 0 && cap(c.out[n-1].data)-len(c.out[n-1].data) >= len(data) {
+		c.out[n-1].data = append(c.out[n-1].data, data...)
+		c.outN += len(data)
+		return
+	}
+	own := make([]byte, len(data), max(len(data), 16<<10))
+	copy(own, data)
+	r.push(c, own, 0)
+}
+
+// flush writes what it can of c.out; true when something is left.
+func (r *Reactor) flush(c *Conn) bool {
+	for len(c.out) > 0 {
+		var vec [maxVec]unix.Iovec
+		k := 0
+		for ; k < len(c.out) && k < maxVec; k++ {
+			vec[k].Base = unsafe.SliceData(c.out[k].data)
+			vec[k].SetLen(len(c.out[k].data))
+		}
+		msg := unix.Msghdr{Iov: &vec[0]}
+		msg.SetIovlen(k)
+		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(c.FD),
+			uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		switch errno {
+		case 0:
+			r.written(c, int(n))
+		case unix.EINTR:
+		case unix.EAGAIN:
+			r.outputWaits(c)
+			return true
+		default:
+			r.fail(c)
+			return false
+		}
+	}
+	r.outputDone(c)
+	return false
+}
+
+// written takes n bytes off c.out.
+func (r *Reactor) written(c *Conn, n int) {
+	c.outN -= n
+	c.since = nanotime()
+	k := 0
+	for n > 0 {
+		if n < len(c.out[k].data) {
+			c.out[k].data = c.out[k].data[n:]
+			break
+		}
+		n -= len(c.out[k].data)
+		if c.out[k].pin != 0 {
+			r.handler.Unpin(c.out[k].pin)
+		}
+		c.out[k] = chunk{}
+		k++
+	}
+	c.out = c.out[k:]
+}
+
+// outputWaits watches for room in the socket, stops reading a connection
+// whose peer does not read, and closes it at the limit.
+func (r *Reactor) outputWaits(c *Conn) {
+	if c.since == 0 {
+		c.since = nanotime()
+	}
+	if c.outN > r.limits.Output {
+		r.handler.Refuse(c, TooMuchOutput, c.outN)
+		r.fail(c)
+		return
+	}
+	r.watch(c)
+}
+
+// outputDone goes back to reading.
+func (r *Reactor) outputDone(c *Conn) {
+	c.out, c.since = nil, 0
+	if c.closing {
+		r.close(c)
+		return
+	}
+	r.watch(c)
+}
+
+// unpinAll gives the pins of refs back unwritten.
+func (r *Reactor) unpinAll(refs []Ref) {
+	for _, ref := range refs {
+		if ref.Pin != 0 {
+			r.handler.Unpin(ref.Pin)
+		}
+	}
+}

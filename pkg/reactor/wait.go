@@ -1,0 +1,156 @@
+package reactor
+
+import (
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// How the loop waits is chosen by how quickly events follow one another. A
+// wait that tells the Go scheduler about itself costs the process several
+// thread switches; one that does not holds a scheduler slot. So: look first;
+// while events come in quick succession wait in the kernel without telling
+// the scheduler, for a bounded time; else park the goroutine, with the epoll
+// set itself watched by Go's own poller.
+const (
+	quickGap    = int64(2 * time.Millisecond)  // mean gap below which a raw wait is worth it
+	rawWait     = int64(8 * time.Millisecond)  // longest raw wait
+	gapLongest  = int64(20 * time.Millisecond) // what one gap counts for at most
+	gapSmoothed = 8                            // the mean is over about this many ticks
+)
+
+// waiter waits for events of an epoll set. One goroutine uses it.
+type waiter struct {
+	epfd   int
+	file   *os.File // epfd again, known to Go's poller; keeps it open
+	raw    syscall.RawConn
+	events [maxEvents]unix.EpollEvent
+	gap    int64 // smoothed nanoseconds between events
+	last   int64 // when the last events came, nanoseconds
+	n      int   // events of the last poll
+}
+
+const maxEvents = 512
+
+func newWaiter() (*waiter, error) {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	// A descriptor of its own for Go's poller: an os.File closes what it owns.
+	dup, err := unix.FcntlInt(uintptr(epfd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		unix.Close(epfd)
+		return nil, os.NewSyscallError("dup of the epoll set", err)
+	}
+	if err := unix.SetNonblock(dup, true); err != nil {
+		unix.Close(dup)
+		unix.Close(epfd)
+		return nil, os.NewSyscallError("set the epoll set non-blocking", err)
+	}
+	w := &waiter{epfd: epfd, file: os.NewFile(uintptr(dup), "epoll"), gap: gapLongest}
+	if w.raw, err = w.file.SyscallConn(); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *waiter) close() {
+	w.file.Close()
+	unix.Close(w.epfd)
+}
+
+// poll asks for events, waiting at most ms milliseconds without the Go
+// scheduler knowing. An interrupted call is one without events.
+func (w *waiter) poll(ms int) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(w.epfd),
+		uintptr(unsafe.Pointer(&w.events[0])), maxEvents, uintptr(ms), 0, 0)
+	if errno != 0 {
+		if errno != unix.EINTR {
+			panic("epoll_wait: " + errno.Error())
+		}
+		return 0
+	}
+	return int(n)
+}
+
+// wait returns the number of events, at least one, that are in w.events.
+// With block false it returns at once, maybe with none.
+func (w *waiter) wait(block bool) int {
+	n := w.poll(0)
+	if n == 0 && block {
+		if w.gap < quickGap {
+			n = w.rawWait()
+		}
+		if n == 0 {
+			n = w.park()
+		}
+	}
+	if n > 0 {
+		w.measure(n)
+	}
+	return n
+}
+
+// rawWait waits in the kernel in the scheduler's back. A signal (the runtime
+// sends one when it wants this thread to stop) ends a round early, and the
+// ordinary call in each round lets the runtime stop the goroutine there.
+func (w *waiter) rawWait() int {
+	for left := rawWait; left > 0; {
+		start := nanotime()
+		if n := w.poll(int(left / int64(time.Millisecond))); n > 0 {
+			return n
+		}
+		yieldPoint()
+		left -= max(nanotime()-start, int64(time.Millisecond)/2)
+		if left < int64(time.Millisecond) {
+			break
+		}
+	}
+	return 0
+}
+
+// yieldPoint is an ordinary function call: its prologue is where the runtime
+// can stop a goroutine. Without one in a loop of raw system calls a garbage
+// collection waits for seconds.
+//
+//go:noinline
+func yieldPoint() {
+	var frame [256]byte
+	touch(&frame)
+}
+
+//go:noinline
+func touch(b *[256]byte) { b[0] = 1 }
+
+// park lets the goroutine sleep until the epoll set is readable.
+func (w *waiter) park() int {
+	w.n = 0
+	err := w.raw.Read(w.tryPoll)
+	if err != nil {
+		panic("wait for the epoll set: " + err.Error())
+	}
+	return w.n
+}
+
+func (w *waiter) tryPoll(uintptr) bool {
+	w.n = w.poll(0)
+	return w.n > 0
+}
+
+// measure keeps the mean time between events.
+func (w *waiter) measure(n int) {
+	now := nanotime()
+	gap := min((now-w.last)/int64(n), gapLongest)
+	w.gap += (gap - w.gap) / gapSmoothed
+	w.last = now
+}
+
+var processStart = time.Now()
+
+// nanotime is monotonic nanoseconds since the process started.
+func nanotime() int64 { return int64(time.Since(processStart)) }
