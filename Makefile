@@ -21,7 +21,8 @@ ENGINE_CFLAGS  := -std=c17 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Wpeda
 ENGINE_LDFLAGS := -shared -Wl,-soname,libkvstore.so -Wl,-z,relro,-z,now,-z,defs -Wl,--build-id=sha1
 GO_BUILD := $(GO) build -trimpath -buildmode=pie
 
-ENGINES := $(patsubst libkvstore/engines/%/,%,$(wildcard libkvstore/engines/*/))
+ENGINES := $(sort $(patsubst libkvstore/engines/%/,%,$(dir $(wildcard libkvstore/engines/*/*.c))))
+sources = $(or $(wildcard libkvstore/engines/$(1)/*.c),$(error no engine $(1) in libkvstore/engines))
 HEADERS := $(wildcard libkvstore/*.h)
 
 .DELETE_ON_ERROR:
@@ -41,7 +42,7 @@ engines: $(ENGINES:%=build/engines/%.so) build/libkvstore.so build/test/hash-nex
 
 build/engines/%.so: $$(wildcard libkvstore/engines/$$*/*.[ch]) $(HEADERS) Makefile | need-build
 	@mkdir -p $(@D)
-	$(CC) $(ENGINE_CFLAGS) -Ilibkvstore $(ENGINE_DEFS) $(wildcard libkvstore/engines/$*/*.c) $(ENGINE_LDFLAGS) -o $@
+	$(CC) $(ENGINE_CFLAGS) -Ilibkvstore $(call sources,$*) $(ENGINE_LDFLAGS) -o $@
 
 build/libkvstore.so: build/engines/hash.so
 	cp $< $@
@@ -50,7 +51,7 @@ build/libkvstore.so: build/engines/hash.so
 build/test/hash-next.so: $(wildcard libkvstore/engines/hash/*.[ch]) $(HEADERS) Makefile | need-build
 	@mkdir -p $(@D)
 	$(CC) $(ENGINE_CFLAGS) -Ilibkvstore -DKV_ENGINE_VERSION='"0.1.1"' \
-		$(wildcard libkvstore/engines/hash/*.c) $(ENGINE_LDFLAGS) -o $@
+		$(call sources,hash) $(ENGINE_LDFLAGS) -o $@
 
 # Go keeps its own account of what is out of date.
 kvstored: need-build
