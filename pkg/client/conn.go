@@ -1,0 +1,439 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"time"
+)
+
+const (
+	inlineWrite = 32 << 10 // a flush up to this size is written by the caller itself
+	keepBuffer  = 1 << 20  // a write buffer above this size is not kept
+	maxSends    = 3        // a command that lost this many connections is not sent again
+)
+
+// Options says how to connect.  The zero value is a plain connection.
+type Options struct {
+	From   Source        // what named the path, for the text of errors
+	DB     int           // the numbered database to select
+	RESP3  bool          // ask for the newer protocol; a server without it is spoken to in the older
+	Retry  time.Duration // how long to try again when a connection broke; 0 means 2 s, below 0 not at all
+	OnPush func(Reply)   // takes what the server sends unasked; nil drops it
+}
+
+// Conn is a connection to the daemon.
+type Conn struct {
+	path string
+	opt  Options
+
+	nc  net.Conn // nil between a loss and the next command
+	in  Stream
+	buf []byte // commands not yet flushed
+
+	queue []request // commands sent or buffered whose replies are not yet read
+	hello bool      // the answer to HELLO is still to come
+	bound bool      // the connection has state (MULTI, WATCH, SUBSCRIBE) that a new one would lack
+
+	writing chan error // non-nil while a flush runs in the background; gives its error
+	broken  error      // why writing failed; the replies that came before are still read
+	flushed int64      // bytes handed to the socket of nc; the writer's while writing is non-nil
+	queued  int64      // bytes ever put into buf for nc
+}
+
+// request is a command whose reply is awaited.
+type request struct {
+	args []string
+	end  int64 // the value of queued behind it: sent in full when flushed has reached it
+	sent int   // how many connections it went through before
+}
+
+// Dial connects to the daemon at path; the empty path means the socket that
+// Locate finds.
+func Dial(path string) (*Conn, error) {
+	return DialOptions(context.Background(), path, Options{})
+}
+
+// DialOptions connects as opt says.  ctx bounds connecting, nothing later.
+func DialOptions(ctx context.Context, path string, opt Options) (*Conn, error) {
+	if path == "" {
+		path, opt.From = Locate("")
+	}
+	c := &Conn{path: path, opt: opt}
+	if err := c.connect(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Path is the path of the socket.
+func (c *Conn) Path() string { return c.path }
+
+// Close closes the connection.  Replies not yet read are lost.
+func (c *Conn) Close() error {
+	c.fail()
+	return nil
+}
+
+// SetDeadline bounds all reading and writing of the present connection.
+func (c *Conn) SetDeadline(t time.Time) error {
+	if c.nc == nil {
+		return nil
+	}
+	return c.nc.SetDeadline(t)
+}
+
+// connect opens the socket and restores what belongs to the connection.
+func (c *Conn) connect(ctx context.Context) error {
+	nc, err := dialSocket(ctx, c.path)
+	if err != nil {
+		return newConnectError(c.path, c.opt.From, err)
+	}
+	c.nc, c.buf = nc, c.buf[:0]
+	c.in = Stream{r: bufio.NewReaderSize(nc, readBuffer)}
+	c.broken, c.bound, c.flushed, c.queued = nil, false, 0, 0
+	if c.opt.RESP3 {
+		c.put([]string{"HELLO", "3"})
+		c.hello = true
+	}
+	if c.opt.DB == 0 {
+		return nil
+	}
+	if err := c.selectDB(); err != nil {
+		c.drop()
+		return err
+	}
+	return nil
+}
+
+// selectDB chooses the database before any command follows: pipelined behind a
+// SELECT that fails, a command would reach the wrong one.
+func (c *Conn) selectDB() error {
+	c.put([]string{"SELECT", strconv.Itoa(c.opt.DB)})
+	if err := c.Flush(); err != nil {
+		return newConnectError(c.path, c.opt.From, err)
+	}
+	r, err := c.read()
+	if err != nil {
+		return newConnectError(c.path, c.opt.From, err)
+	}
+	return r.Err()
+}
+
+// Do sends one command and returns its reply.  An error of the server is both
+// the reply and a *ServerError.
+func (c *Conn) Do(args ...string) (Reply, error) {
+	if len(c.queue) > 0 {
+		return Reply{}, errors.New("client: Do while replies are outstanding")
+	}
+	if err := c.Send(args...); err != nil {
+		return Reply{}, err
+	}
+	if err := c.Flush(); err != nil {
+		return Reply{}, err
+	}
+	return c.Receive()
+}
+
+// Send puts a command into the buffer.  The strings are kept until its reply is read.
+func (c *Conn) Send(args ...string) error {
+	if len(args) == 0 {
+		return errors.New("client: an empty command")
+	}
+	if c.nc == nil {
+		if err := c.connect(context.Background()); err != nil {
+			return err
+		}
+	}
+	c.put(args)
+	c.queue = append(c.queue, request{args: args, end: c.queued})
+	return nil
+}
+
+// put appends the wire form of a command.
+func (c *Conn) put(args []string) {
+	before := len(c.buf)
+	c.buf = appendCommand(c.buf, args)
+	c.queued += int64(len(c.buf) - before)
+}
+
+// appendCommand appends args as an array of bulk strings.
+func appendCommand(b []byte, args []string) []byte {
+	b = append(b, '*')
+	b = strconv.AppendInt(b, int64(len(args)), 10)
+	b = append(b, '\r', '\n')
+	for _, a := range args {
+		b = append(b, '$')
+		b = strconv.AppendInt(b, int64(len(a)), 10)
+		b = append(b, '\r', '\n')
+		b = append(b, a...)
+		b = append(b, '\r', '\n')
+	}
+	return b
+}
+
+// Flush sends what Send has gathered.  While replies are outstanding, or much
+// is to be sent, it is written in the background: a server that waits for its
+// replies to be read would otherwise wait for us and we for it.  A failure
+// shows in Receive, behind the replies that came before it.
+func (c *Conn) Flush() error {
+	c.await()
+	if len(c.buf) == 0 || c.nc == nil || c.broken != nil {
+		c.buf = c.buf[:0]
+		return nil
+	}
+	buf, nc := c.buf, c.nc
+	idle := len(c.queue) == 0 || c.queue[0].end > c.flushed
+	if len(c.queue) <= 1 || idle && len(buf) <= inlineWrite {
+		n, err := nc.Write(buf)
+		c.flushed += int64(n)
+		c.broken = err
+		c.buf = recycle(buf)
+		return nil
+	}
+	c.buf = nil
+	done := make(chan error, 1)
+	c.writing = done
+	go func() {
+		n, err := nc.Write(buf)
+		c.flushed += int64(n) // read only after await
+		done <- err
+	}()
+	return nil
+}
+
+// recycle returns buf empty, unless it is too big to keep.
+func recycle(buf []byte) []byte {
+	if cap(buf) > keepBuffer {
+		return nil
+	}
+	return buf[:0]
+}
+
+// await waits for the background writer.
+func (c *Conn) await() {
+	if c.writing == nil {
+		return
+	}
+	if err := <-c.writing; err != nil && c.broken == nil {
+		c.broken = err
+	}
+	c.writing = nil
+}
+
+// drop closes the connection; the writer, if any, ends with it.
+func (c *Conn) drop() {
+	if c.nc == nil {
+		return
+	}
+	_ = c.nc.Close()
+	c.await()
+	c.nc, c.hello = nil, false
+}
+
+// Receive reads the reply to the oldest command sent.
+func (c *Conn) Receive() (Reply, error) {
+	if len(c.queue) == 0 {
+		return Reply{}, errors.New("client: Receive without a command")
+	}
+	for {
+		r, err := c.read()
+		if err == nil {
+			c.answered(r.Kind)
+			return r, r.Err()
+		}
+		if err := c.recover(err); err != nil {
+			return Reply{}, err
+		}
+	}
+}
+
+// ReceiveStream begins to read the reply to the oldest command and hands it to
+// walk, which need not read all of it.  An error of the server is an Error
+// token like any other.  When the connection breaks inside walk the reply is
+// not begun anew: walk's error is returned.
+func (c *Conn) ReceiveStream(walk func(*Stream) error) error {
+	if len(c.queue) == 0 {
+		return errors.New("client: ReceiveStream without a command")
+	}
+	for {
+		err := c.preamble()
+		if err == nil {
+			break
+		}
+		if err := c.recover(err); err != nil {
+			return err
+		}
+	}
+	head, _ := c.in.r.Peek(1)
+	c.in.begin()
+	lost := c.queue[0].args
+	c.answered(Kind(head[0]))
+	err := walk(&c.in)
+	if err == nil {
+		err = c.in.skip()
+	}
+	if err != nil && isLoss(err) {
+		c.fail()
+		return &LostError{Args: lost, Midway: true, Err: err, path: c.path}
+	}
+	return err
+}
+
+// Abandon closes the connection in place of reading the rest of a long reply.
+// The next command connects anew.
+func (c *Conn) Abandon() { c.fail() }
+
+// read gives the next reply that answers a command.
+func (c *Conn) read() (Reply, error) {
+	if err := c.preamble(); err != nil {
+		return Reply{}, err
+	}
+	c.in.begin()
+	return c.in.reply(0)
+}
+
+// preamble takes away what stands before the next reply - the answer to HELLO,
+// pushes - and waits for its first byte.
+func (c *Conn) preamble() error {
+	if c.nc == nil {
+		return net.ErrClosed
+	}
+	for {
+		head, err := c.in.r.Peek(1)
+		if err != nil {
+			return noEOF(err)
+		}
+		push := Kind(head[0]) == Push
+		if !push && !c.hello {
+			return nil
+		}
+		c.in.begin()
+		r, err := c.in.reply(0)
+		if err != nil {
+			return err
+		}
+		if push && c.opt.OnPush != nil {
+			c.opt.OnPush(r)
+		} else if !push {
+			c.hello = false // refused or not: the reply says which protocol it is in
+		}
+	}
+}
+
+// answered takes the oldest request off the queue and notes what its success
+// did to the connection.
+func (c *Conn) answered(k Kind) {
+	args := c.queue[0].args
+	c.queue[0] = request{}
+	c.queue = c.queue[1:]
+	if k == Error || k == BlobError {
+		return
+	}
+	switch verb(args) {
+	case "SELECT":
+		if n, err := strconv.Atoi(args[len(args)-1]); err == nil {
+			c.opt.DB = n
+		}
+	case "MULTI", "WATCH", "SUBSCRIBE", "PSUBSCRIBE", "MONITOR":
+		c.bound = true
+	case "EXEC", "DISCARD", "UNWATCH":
+		c.bound = false
+	}
+}
+
+// recover is called when the connection broke while commands wait for replies.
+// Where all of them may be repeated it connects anew and sends them again;
+// else it gives them up and names the first whose outcome is unknown.
+func (c *Conn) recover(cause error) error {
+	var protocol *ProtocolError
+	if errors.As(cause, &protocol) || !isLoss(cause) {
+		c.fail()
+		return cause
+	}
+	queue, bound := c.queue, c.bound
+	c.drop()
+	unsafe := -1
+	for i, q := range queue {
+		if bound || q.sent == maxSends || q.end <= c.flushed && !Repeatable(q.args) {
+			unsafe = i
+			break
+		}
+	}
+	c.queue = nil
+	if unsafe >= 0 {
+		return &LostError{Args: queue[unsafe].args, Bound: bound, Err: cause, path: c.path}
+	}
+	if err := c.reconnect(); err != nil {
+		return err
+	}
+	for _, q := range queue {
+		if err := c.Send(q.args...); err != nil {
+			return err
+		}
+		c.queue[len(c.queue)-1].sent = q.sent + 1
+	}
+	return c.Flush()
+}
+
+// reconnect tries again for a while: a daemon that restarts without systemd
+// holding its socket is away for a moment.
+func (c *Conn) reconnect() error {
+	limit := c.opt.Retry
+	if limit == 0 {
+		limit = 2 * time.Second
+	}
+	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
+		err := c.connect(context.Background())
+		if err == nil || time.Now().After(end) {
+			return err
+		}
+		var refused *ConnectError
+		if !errors.As(err, &refused) || refused.Reason != Missing && refused.Reason != Refused {
+			return err
+		}
+	}
+}
+
+// fail gives up the connection and all that waits on it.
+func (c *Conn) fail() {
+	c.drop()
+	c.queue, c.buf = nil, c.buf[:0]
+}
+
+// isLoss reports whether err means that the connection is gone, rather than
+// that a deadline passed or the bytes made no sense.
+func isLoss(err error) bool {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return false
+	}
+	var op *net.OpError
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &op)
+}
+
+// LostError says that the connection broke while a command was under way that
+// may have been carried out, so that it was not repeated.
+type LostError struct {
+	Args   []string // the command
+	Bound  bool     // it belonged to a MULTI or a subscription, which the new connection would not have
+	Midway bool     // its reply had begun
+	Err    error
+
+	path string
+}
+
+// Error names the command and its key, never its values.
+func (e *LostError) Error() string {
+	if e.Midway {
+		return fmt.Sprintf("connection lost in the middle of the reply to %s", e.Command())
+	}
+	return fmt.Sprintf("connection lost while %s was in flight", e.Command())
+}
+
+// Unwrap is the error of the connection.
+func (e *LostError) Unwrap() error { return e.Err }

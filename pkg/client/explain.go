@@ -1,0 +1,259 @@
+package client
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Advice is the reason of a failure and what mends it; either may be empty.
+// Fix may have several lines.
+type Advice struct {
+	Why string
+	Fix string
+}
+
+// Explain looks at the files, at this user's groups and at systemd, and says
+// why the daemon could not be reached and which command mends that.
+func (e *ConnectError) Explain() Advice {
+	switch e.Reason {
+	case Missing:
+		return e.explainMissing()
+	case NotSocket:
+		return Advice{Why: e.named(), Fix: e.other()}
+	case Denied:
+		return e.explainDenied()
+	case Refused:
+		return e.explainRefused()
+	case Busy:
+		return e.explainBusy()
+	case Foreign:
+		return Advice{Why: plainError(e.Err), Fix: e.other()}
+	}
+	if e.Err == syscall.ENAMETOOLONG {
+		return Advice{
+			Why: "the path has " + strconv.Itoa(len(e.Path)) + " bytes, a socket takes " + strconv.Itoa(maxSocketPath),
+			Fix: "use a shorter path, such as that of a link to the directory",
+		}
+	}
+	return Advice{Why: e.named()}
+}
+
+// named says who chose the path.
+func (e *ConnectError) named() string {
+	switch e.From {
+	case FromRuntime:
+		return "it is where a daemon of your own would listen"
+	case FromDefault:
+		return "it is where the daemon of this machine listens"
+	}
+	return string(e.From) + " names it"
+}
+
+// other says how to use another socket.
+func (e *ConnectError) other() string {
+	switch e.From {
+	case FromEnv:
+		return "unset KVSTORE_SOCKET, or use --socket PATH"
+	case FromFlag:
+		return "use --socket " + SystemSocket + ", or the path given to kvstored --listen"
+	}
+	return "use --socket PATH"
+}
+
+// unit is the socket unit that makes the socket at the path, if one does.
+func (e *ConnectError) unit() unit {
+	switch e.Path {
+	case SystemSocket:
+		return unit{name: "kvstored", privileged: os.Geteuid() != 0}
+	case userSocket():
+		return unit{name: "kvstored", user: true}
+	}
+	return unit{}
+}
+
+// explainMissing covers a path where nothing is.
+func (e *ConnectError) explainMissing() Advice {
+	u := e.unit()
+	if u.name == "" {
+		why := "no daemon has made it"
+		if e.From != FromDefault {
+			why += "; " + e.named()
+		}
+		return Advice{Why: why, Fix: "kvstored --listen " + shellWord(e.Path) + ", or " + e.other()}
+	}
+	if !u.managed() {
+		return Advice{
+			Why: "no daemon runs, and systemd does not run here to start one",
+			Fix: "kvstored --listen " + shellWord(e.Path),
+		}
+	}
+	s := u.show("socket")
+	switch {
+	case s["LoadState"] == "not-found":
+		return Advice{Why: "kvstored is not installed", Fix: InstallCommand("kvstored")}
+	case s["LoadState"] == "masked":
+		return Advice{Why: "kvstored.socket is masked", Fix: u.systemctl("unmask kvstored.socket") + "\n" + u.systemctl("enable --now kvstored.socket")}
+	case s["ActiveState"] == "active":
+		return Advice{Why: "kvstored.socket is started, but its file was removed", Fix: u.systemctl("restart kvstored.socket")}
+	case s["ActiveState"] == "failed":
+		return u.failed()
+	case s["UnitFileState"] == "enabled":
+		return Advice{Why: "kvstored.socket is not started (enabled)", Fix: u.systemctl("start kvstored.socket")}
+	case s["UnitFileState"] == "":
+		return Advice{Why: "kvstored.socket is not started", Fix: u.systemctl("enable --now kvstored.socket")}
+	}
+	return Advice{Why: "kvstored.socket is not started (" + s["UnitFileState"] + ")", Fix: u.systemctl("enable --now kvstored.socket")}
+}
+
+// explainRefused covers a socket that nobody listens on.
+func (e *ConnectError) explainRefused() Advice {
+	u := e.unit()
+	if u.name == "" || !u.managed() {
+		return Advice{
+			Why: "nobody listens; the daemon that made the socket is gone",
+			Fix: "kvstored --listen " + shellWord(e.Path),
+		}
+	}
+	s := u.show("socket")
+	switch s["ActiveState"] {
+	case "failed":
+		return u.failed()
+	case "active":
+		return Advice{Why: "kvstored.socket is started, but another socket lies at its path", Fix: u.systemctl("restart kvstored.socket")}
+	}
+	return Advice{Why: "kvstored.socket is stopped; this file was left behind", Fix: u.systemctl("start kvstored.socket")}
+}
+
+// explainBusy covers a daemon that takes no connections.
+func (e *ConnectError) explainBusy() Advice {
+	u := e.unit()
+	if u.name == "" || !u.managed() {
+		return Advice{Why: "the daemon takes no new connections", Fix: "look at the daemon's own messages"}
+	}
+	return Advice{Why: "kvstored.service takes no new connections", Fix: u.systemctlRead("status kvstored.service")}
+}
+
+// explainDenied covers a socket that this user may not open.
+func (e *ConnectError) explainDenied() Advice {
+	me := userName(os.Geteuid())
+	if dir := closedDirectory(e.Path); dir != "" {
+		text, _, _ := ownership(dir)
+		return Advice{
+			Why: "the directory " + dir + " belongs to " + text + "; you are " + me,
+			Fix: "sudo kvctl …, or " + e.other(),
+		}
+	}
+	text, st, ok := ownership(e.Path)
+	if !ok {
+		return Advice{Why: "the file cannot be looked at; you are " + me, Fix: e.other()}
+	}
+	return deniedAdvice(text, st, me, slices.Contains(processGroups(), int(st.Gid)), memberOf(me, int(st.Gid)))
+}
+
+// deniedAdvice says how the user me gets to a socket: acting is whether this
+// process has its group, member whether the group database gives it to me.
+func deniedAdvice(text string, st *syscall.Stat_t, me string, acting, member bool) Advice {
+	group := groupName(int(st.Gid))
+	switch {
+	case st.Gid == 0 || st.Mode&0o060 != 0o060 || acting:
+		return Advice{Why: "it belongs to " + text + "; you are " + me, Fix: "sudo kvctl …"}
+	case member:
+		return Advice{
+			Why: me + " is in " + group + ", but this login is older",
+			Fix: "log in again, or: newgrp " + group,
+		}
+	}
+	return Advice{
+		Why: "it belongs to " + text + "; you are " + me + ", not in " + group,
+		Fix: "sudo usermod -aG " + group + " " + me + ", then log in again",
+	}
+}
+
+// processGroups are the groups that this process acts with.
+func processGroups() []int {
+	groups, err := os.Getgroups()
+	if err != nil {
+		groups = nil
+	}
+	return append(groups, os.Getegid())
+}
+
+// Explain says why the command was not repeated and how to find out what
+// became of it.
+func (e *LostError) Explain() Advice {
+	name, key := e.parts()
+	happened := "the daemon went away"
+	if nc, err := probe(e.path); err == nil {
+		_ = nc.Close()
+		happened = "the daemon restarted"
+	}
+	a := Advice{Why: happened + "; whether " + name + " happened is unknown, so it was not repeated"}
+	switch {
+	case e.Midway:
+		return Advice{Why: happened, Fix: "run it again"}
+	case Repeatable(e.Args) && !e.Bound:
+		a = Advice{Why: "the daemon closed the connection each time " + name + " was sent", Fix: "systemctl status kvstored.service"}
+	case strings.HasPrefix(name, "ENGINE "):
+		a.Fix = "kvctl engine status, then decide"
+	case key != "":
+		a.Fix = "kvctl GET " + shellWord(key) + ", then decide"
+	default:
+		a.Fix = "look at the data, then decide"
+	}
+	return a
+}
+
+// InstallCommand is how this machine installs a package, after os-release.
+func InstallCommand(pkg string) string { return installCommand("/etc/os-release", pkg) }
+
+// installCommand is InstallCommand for an os-release file of its own.
+func installCommand(osRelease, pkg string) string {
+	data, err := os.ReadFile(osRelease)
+	if err != nil {
+		return "install the package " + pkg
+	}
+	var ids []string
+	for line := range strings.SplitSeq(string(data), "\n") {
+		name, value, _ := strings.Cut(line, "=")
+		value = strings.Trim(value, `"'`)
+		switch name {
+		case "ID":
+			ids = append([]string{value}, ids...)
+		case "ID_LIKE":
+			ids = append(ids, strings.Fields(value)...)
+		}
+	}
+	tools := map[string]string{
+		"debian": "apt install", "ubuntu": "apt install",
+		"fedora": "dnf install", "rhel": "dnf install", "centos": "dnf install",
+		"suse": "zypper install", "opensuse": "zypper install", "sles": "zypper install",
+		"arch": "pacman -S", "alpine": "apk add",
+	}
+	for _, id := range ids {
+		if tool, ok := tools[id]; ok {
+			return Sudo(tool + " " + pkg)
+		}
+	}
+	return "install the package " + pkg
+}
+
+// Sudo is how this user runs a command that needs root.
+func Sudo(command string) string {
+	if os.Geteuid() == 0 {
+		return command
+	}
+	return "sudo " + command
+}
+
+// systemctlPath is where systemctl is; empty where it is not.
+func systemctlPath() string {
+	path, err := exec.LookPath("systemctl")
+	if err != nil {
+		return ""
+	}
+	return path
+}

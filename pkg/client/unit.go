@@ -1,0 +1,146 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// askLimit bounds a question to systemd or to whoever listens.
+const askLimit = 2 * time.Second
+
+// unit is a pair NAME.socket and NAME.service of systemd.
+type unit struct {
+	name       string // empty: no unit is known to make the socket
+	user       bool   // of the user's own systemd
+	privileged bool   // changing it needs sudo
+}
+
+// managed reports whether systemd runs here and can be asked.
+func (u unit) managed() bool {
+	_, err := os.Stat("/run/systemd/system")
+	return err == nil && systemctlPath() != ""
+}
+
+// show asks systemd for what matters about NAME.kind; empty where it does not answer.
+func (u unit) show(kind string) map[string]string {
+	args := []string{"show", "--property=LoadState,ActiveState,UnitFileState,Result", u.name + "." + kind}
+	if u.user {
+		args = append([]string{"--user"}, args...)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, systemctlPath(), args...).Output()
+	if err != nil {
+		return nil
+	}
+	return parseShow(string(out))
+}
+
+// parseShow reads the NAME=VALUE lines of systemctl show.
+func parseShow(out string) map[string]string {
+	state := map[string]string{}
+	for line := range strings.SplitSeq(out, "\n") {
+		if name, value, ok := strings.Cut(line, "="); ok {
+			state[name] = value
+		}
+	}
+	return state
+}
+
+// systemctl is a command line that changes units.
+func (u unit) systemctl(rest string) string {
+	if u.privileged {
+		return "sudo " + u.systemctlRead(rest)
+	}
+	return u.systemctlRead(rest)
+}
+
+// systemctlRead is a command line that only looks.
+func (u unit) systemctlRead(rest string) string {
+	if u.user {
+		return "systemctl --user " + rest
+	}
+	return "systemctl " + rest
+}
+
+// failed is the advice where systemd gave up on the service.
+func (u unit) failed() Advice {
+	return Advice{
+		Why: u.name + ".service kept failing; systemd closed the socket",
+		Fix: u.systemctlRead("status "+u.name+".service") + "    # the reason; then\n" +
+			u.systemctl("reset-failed "+u.name+".service "+u.name+".socket") + "\n" +
+			u.systemctl("start "+u.name+".socket"),
+	}
+}
+
+// ServiceState is what systemd says of the service behind a socket: "active",
+// "inactive", "failed" and so on; empty where systemd does not manage it.
+func ServiceState(path string) string {
+	u := (&ConnectError{Path: path}).unit()
+	if u.name == "" || !u.managed() {
+		return ""
+	}
+	s := u.show("service")
+	if s["LoadState"] != "loaded" {
+		return ""
+	}
+	return s["ActiveState"]
+}
+
+// probe connects without asking anything.
+func probe(path string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+	defer cancel()
+	return dialSocket(ctx, path)
+}
+
+// lookup finds the name with a number in a file like /etc/passwd or /etc/group.
+func lookup(file string, id int) (string, bool) {
+	want := strconv.Itoa(id)
+	for fields := range records(file) {
+		if len(fields) > 2 && fields[2] == want {
+			return fields[0], true
+		}
+	}
+	return "", false
+}
+
+// memberOf reports whether the group database has user in the group gid, be it
+// as a member or by the user's own first group.
+func memberOf(user string, gid int) bool {
+	want := strconv.Itoa(gid)
+	for fields := range records("/etc/group") {
+		if len(fields) > 3 && fields[2] == want && slices.Contains(strings.Split(fields[3], ","), user) {
+			return true
+		}
+	}
+	for fields := range records("/etc/passwd") {
+		if len(fields) > 3 && fields[0] == user && fields[3] == want {
+			return true
+		}
+	}
+	return false
+}
+
+// records yields the fields of each line of a file like /etc/passwd.
+func records(file string) func(yield func([]string) bool) {
+	return func(yield func([]string) bool) {
+		f, err := os.Open(file)
+		if err != nil {
+			return
+		}
+		defer f.Close()
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			if !yield(strings.Split(lines.Text(), ":")) {
+				return
+			}
+		}
+	}
+}
