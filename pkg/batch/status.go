@@ -42,3 +42,14 @@ func (s Status) String() string {
 	}
 	return fmt.Sprintf("the engine failed (status %d)", int32(s))
 }
+
+// Error makes a status an error of its own, for errors.Is.
+func (s Status) Error() string { return s.String() }
+
+// Err is nil for OK, else the status as an error.
+func (s Status) Err() error {
+	if s == OK {
+		return nil
+	}
+	return s
+}

@@ -296,3 +296,12 @@ func (r *Reactor) Sweep() {
 		}
 	})
 }
+
+// Waiting tells whether a connection has output that its socket does not
+// take. Reactor's goroutine only.
+func (r *Reactor) Waiting() bool { return r.stalled > 0 }
+
+// SendOnce tries to write b to a socket that is not served.
+func (r *Reactor) SendOnce(fd int, b []byte) {
+	_, _ = send(fd, b) // a last word: nothing depends on it
+}

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"kvstored/pkg/batch"
+	"kvstored/pkg/command"
+	"kvstored/pkg/reactor"
+)
+
+// store is the engine as commands see it in their Steps.
+type store struct{ w *worker }
+
+func (s store) Exec(b *batch.Batch, from, to int, now int64) error {
+	return s.w.s.o.Engine.Exec(b, from, to, now)
+}
+func (s store) Scan(sc *batch.Scan) error             { return s.w.s.o.Engine.Scan(sc) }
+func (s store) Stat(space uint32) (batch.Stat, error) { return s.w.s.o.Engine.Stat(space) }
+func (s store) Has(capability uint64) bool            { return s.w.s.o.Engine.Has(capability) }
+func (s store) EngineName() string                    { return s.w.s.o.Engine.EngineName() }
+
+// host is the server as commands see it in their Steps.
+type host struct{ w *worker }
+
+// Config is the settings that match any of the patterns.
+func (h host) Config(patterns []string) []string {
+	var out []string
+	for _, p := range h.w.s.o.Settings() {
+		match := func(pattern string) bool {
+			ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(p.Name))
+			return err == nil && ok
+		}
+		if slices.ContainsFunc(patterns, match) {
+			out = append(out, p.Name, p.Value.(string))
+		}
+	}
+	return out
+}
+
+// Clients is every open connection by id.
+func (h host) Clients() []*command.Session {
+	var all []*command.Session
+	h.w.r.Conns(func(c *reactor.Conn) {
+		if cl, ok := c.Data.(*client); ok {
+			all = append(all, &cl.Session)
+		}
+	})
+	slices.SortFunc(all, func(a, b *command.Session) int {
+		if a.ID < b.ID {
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+func (h host) EngineStatus() []command.Pair { return h.w.s.o.Engine.Status() }
+
+func (h host) LoadEngine(path string, done func(string, error)) { h.w.s.o.Reload(path, done) }
+
+func (h host) CheckEngine(path string, done func(string, error)) { h.w.s.o.Check(path, done) }

@@ -1,0 +1,189 @@
+// Package server joins the rooms: connections from the reactor, requests from
+// the protocol, operations from the command table, the engine behind its lane.
+// It reads no flags and no environment and never ends the process.
+//
+//	srv, err := server.New(server.Options{Engine: host, …})
+//	go srv.Run()
+//	…
+//	srv.Stop(5 * time.Second)
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"kvstored/pkg/batch"
+	"kvstored/pkg/command"
+	"kvstored/pkg/reactor"
+)
+
+// Engine is what the server needs of the engine host. Lock takes the lane;
+// the methods from Exec to Release are called while it is held.
+type Engine interface {
+	Lock()
+	Unlock()
+	// Exec carries out operations [from, to) of b. now is in milliseconds.
+	Exec(b *batch.Batch, from, to int, now int64) error
+	Scan(s *batch.Scan) error
+	Stat(space uint32) (batch.Stat, error)
+	Has(capability uint64) bool
+	EngineName() string
+	// Maintain does a slice of housekeeping; next is when there may be more
+	// (milliseconds since 1970), 0: when something is written.
+	Maintain(now int64, budget uint64) (more bool, next int64)
+	// Release gives back a pin that Exec returned.
+	Release(pin uint64)
+
+	// Status is ENGINE STATUS. Not in the lane.
+	Status() []command.Pair
+}
+
+// Options is what a server is made of.
+type Options struct {
+	Engine  Engine
+	Log     *zap.Logger
+	Version string
+	Limits  reactor.Limits
+	// Socket is the path of the first listener, for CLIENT LIST and INFO.
+	Socket string
+	// Settings is the configuration as name, value pairs in table order.
+	Settings func() []command.Pair
+	// Reload re-reads the configuration and swaps to path ("": what the
+	// configuration says); Check tries a library. Both call done from any
+	// goroutine.
+	Reload func(path string, done func(answer string, err error))
+	Check  func(path string, done func(report string, err error))
+}
+
+// Server serves connections. Its fields are set by New and not changed.
+type Server struct {
+	o       Options
+	work    *worker
+	started time.Time
+	lastID  atomic.Uint64
+	figures figures
+
+	keeperMu sync.Mutex
+	keeper   *time.Timer // guarded by keeperMu
+	armed    bool        // guarded by keeperMu
+	ended    bool        // guarded by keeperMu
+}
+
+// figures are counted by the reactor's goroutine and read by any.
+type figures struct {
+	clients   atomic.Int64
+	accepted  atomic.Uint64
+	rejected  atomic.Uint64
+	commands  atomic.Uint64
+	expired   atomic.Uint64
+	evicted   atomic.Uint64
+	ticks     atomic.Uint64
+	maintains atomic.Uint64
+}
+
+// DefaultLimits are the limits where the configuration says nothing.
+var DefaultLimits = reactor.Limits{
+	Clients: 10000,
+	Input:   1 << 30,
+	Output:  1 << 30,
+	Pause:   32 << 20,
+}
+
+// New returns a server that listens nowhere yet.
+func New(o Options) (*Server, error) {
+	if o.Engine == nil {
+		return nil, errors.New("make a server: no engine")
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Limits == (reactor.Limits{}) {
+		o.Limits = DefaultLimits
+	}
+	s := &Server{o: o, started: time.Now()}
+	w, err := newWorker(s)
+	if err != nil {
+		return nil, fmt.Errorf("make a server: %w", err)
+	}
+	s.work = w
+	return s, nil
+}
+
+// Listen serves fd, a listening stream socket that stays the caller's. Before
+// Run only.
+func (s *Server) Listen(fd int) error { return s.work.r.Listen(fd) }
+
+// Run serves until Stop. It holds its thread.
+func (s *Server) Run() {
+	s.work.r.Run()
+	s.keeperMu.Lock()
+	s.ended = true
+	if s.keeper != nil {
+		s.keeper.Stop()
+	}
+	s.keeperMu.Unlock()
+	s.work.close()
+}
+
+// Stop ends Run: nothing new is accepted, what was received is answered, for
+// at most grace.
+func (s *Server) Stop(grace time.Duration) error { return s.work.r.Stop(grace) }
+
+// Figures is what a server has to say of itself.
+type Figures struct {
+	Clients  int64
+	Commands uint64
+	Keys     uint64
+	Memory   uint64 // bytes in use by the engine
+}
+
+// Ping goes the way of a request - through the reactor and the lane to the
+// engine - and returns figures found there. It is what the watchdog asks.
+func (s *Server) Ping(ctx context.Context) (Figures, error) {
+	answer := make(chan Figures, 1)
+	failed := make(chan error, 1)
+	err := s.work.r.Post(func() {
+		f, err := s.ask()
+		if err != nil {
+			failed <- err
+			return
+		}
+		answer <- f
+	})
+	if err != nil {
+		return Figures{}, err
+	}
+	select {
+	case f := <-answer:
+		return f, nil
+	case err := <-failed:
+		return Figures{}, err
+	case <-ctx.Done():
+		return Figures{}, fmt.Errorf("no answer from the serving path: %w", ctx.Err())
+	}
+}
+
+func (s *Server) ask() (Figures, error) {
+	e := s.o.Engine
+	e.Lock()
+	st, err := e.Stat(batch.SpaceAll)
+	e.Unlock()
+	if err != nil && !errors.Is(err, ErrUnsupported) {
+		return Figures{}, fmt.Errorf("ask the engine for its figures: %w", err)
+	}
+	return Figures{
+		Clients:  s.figures.clients.Load(),
+		Commands: s.figures.commands.Load(),
+		Keys:     st.Entries,
+		Memory:   st.Memory,
+	}, nil
+}
+
+// ErrUnsupported is what an engine's error wraps when it lacks the capability.
+var ErrUnsupported error = batch.Unsupported

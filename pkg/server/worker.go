@@ -1,0 +1,357 @@
+package server
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"go.uber.org/zap"
+
+	"kvstored/pkg/access"
+	"kvstored/pkg/batch"
+	"kvstored/pkg/command"
+	"kvstored/pkg/reactor"
+	"kvstored/pkg/resp"
+)
+
+// How much one tick takes before it executes: enough to share its costs, and
+// few enough that the first reply is not late.
+const (
+	tickRequests = 8192
+	ownParser    = 64 << 10 // unparsed bytes from which a connection keeps its place
+)
+
+// client is a connection as the server sees it.
+type client struct {
+	command.Session
+	conn   *reactor.Conn
+	parser *resp.Parser // its place in a large request, else nil
+	from   int          // its replies of this tick: worker.replies[from:to]
+	to     int
+}
+
+// step is a request of this tick that cuts the batch.
+type step struct {
+	reply int // index in worker.replies
+	cl    *client
+}
+
+// worker is the reactor's handler: it owns the tick. Only the reactor's
+// goroutine touches it.
+type worker struct {
+	s       *Server
+	r       *reactor.Reactor
+	parser  resp.Parser
+	batch   *batch.Batch
+	inner   *batch.Batch // for steps
+	scan    *batch.Scan
+	replies []command.Reply
+	steps   []step
+	call    command.Call
+	exec    command.Exec
+	out     resp.Writer
+	refs    []reactor.Ref
+	now     int64 // milliseconds, of this tick
+	inTick  bool
+	wrote   bool   // since the last housekeeping
+	budget  uint64 // of one slice of housekeeping
+}
+
+func newWorker(s *Server) (*worker, error) {
+	w := &worker{s: s, budget: 256, batch: batch.New(), inner: batch.New(), scan: batch.NewScan()}
+	r, err := reactor.New(w, s.o.Limits, func() uint64 { return s.lastID.Add(1) })
+	if err != nil {
+		return nil, err
+	}
+	w.r = r
+	w.exec = command.Exec{Store: store{w}, Host: host{w}, Batch: w.inner, Scan: w.scan,
+		Random: rand.Uint64, Release: s.o.Engine.Release}
+	return w, nil
+}
+
+func (w *worker) close() {
+	w.batch.Close()
+	w.inner.Close()
+	w.scan.Close()
+}
+
+// Open greets a connection: the kernel says who it is.
+func (w *worker) Open(c *reactor.Conn) bool {
+	peer, err := access.Of(c.FD)
+	if err != nil {
+		w.s.o.Log.Warn("connection refused", zap.Error(err))
+		return false
+	}
+	now := time.Now().UnixMilli()
+	c.Data = &client{conn: c, Session: command.Session{
+		ID: c.ID, Proto: 2, UID: peer.UID, GID: peer.GID, PID: peer.PID,
+		MayLoad: access.MayLoadCode(peer), Created: now, LastSeen: now,
+		Addr: w.s.o.Socket + ":0", FD: c.FD, EngineName: w.s.o.Engine.EngineName,
+	}}
+	w.s.figures.clients.Add(1)
+	w.s.figures.accepted.Add(1)
+	return true
+}
+
+// Closed forgets a connection.
+func (w *worker) Closed(c *reactor.Conn) {
+	if c.Data != nil {
+		w.s.figures.clients.Add(-1)
+	}
+}
+
+// begin starts a tick at its first request.
+func (w *worker) begin() {
+	if !w.inTick {
+		w.inTick = true
+		w.now = time.Now().UnixMilli()
+	}
+}
+
+// Parse plans the complete requests in data.
+func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor.Verdict) {
+	w.begin()
+	cl := c.Data.(*client)
+	p := &w.parser
+	if cl.parser != nil {
+		p = cl.parser
+	}
+	cl.from = len(w.replies)
+	defer func() { cl.to = len(w.replies) }()
+	for {
+		if len(w.replies) >= tickRequests {
+			return taken, 0, reactor.Full
+		}
+		n, err := p.Next(data[taken:])
+		if err != nil {
+			need, v = w.unfinished(cl, p, len(data)-taken, err)
+			return taken, need, v
+		}
+		if w.batch.Room() < len(p.Args)+command.MinRoom {
+			return taken, 0, reactor.Full
+		}
+		taken += n
+		if len(p.Args) == 0 {
+			continue
+		}
+		if v = w.plan(cl, p.Args); v != reactor.NeedMore {
+			return taken, 0, v
+		}
+	}
+}
+
+// unfinished serves the end of what can be parsed.
+func (w *worker) unfinished(cl *client, p *resp.Parser, left int, err error) (need int, v reactor.Verdict) {
+	if err != resp.ErrIncomplete {
+		w.replies = append(w.replies, command.Reply{})
+		var e resp.Writer
+		e.Error("ERR " + err.Error())
+		w.replies[len(w.replies)-1].Fixed = e.Buf
+		p.Reset()
+		return 0, reactor.Broken
+	}
+	need = p.Need()
+	switch {
+	case p != &w.parser && left == 0:
+		cl.parser = nil
+	case p == &w.parser && max(left, need) > ownParser && !p.Idle():
+		cl.parser = &resp.Parser{}
+		*cl.parser, w.parser = w.parser, resp.Parser{}
+	case p == &w.parser:
+		p.Reset()
+	}
+	return need, reactor.NeedMore
+}
+
+// plan turns one request into operations and a reply to be made.
+func (w *worker) plan(cl *client, args [][]byte) reactor.Verdict {
+	w.replies = append(w.replies, command.Reply{})
+	i := len(w.replies) - 1
+	r := &w.replies[i]
+	c := &w.call
+	c.Cmd, c.Args, c.Session, c.Batch, c.Now, c.Reply = nil, args, &cl.Session, w.batch, w.now, r
+	cl.LastSeen = w.now
+	cl.Commands++
+	command.Dispatch(c)
+	if r.Step != nil {
+		r.Op = w.batch.Len()
+		w.steps = append(w.steps, step{i, cl})
+		if r.Cmd != nil && r.Cmd.Flags&command.LoadsCode != 0 {
+			return reactor.Blocked
+		}
+	}
+	if cl.Session.Closing {
+		return reactor.Broken
+	}
+	return reactor.NeedMore
+}
+
+// Execute carries out the tick's operations and steps while holding the lane.
+func (w *worker) Execute() {
+	e := w.s.o.Engine
+	e.Lock()
+	done := 0
+	for _, st := range w.steps {
+		r := &w.replies[st.reply]
+		w.run(done, r.Op)
+		done = r.Op
+		w.step(r, st.cl)
+	}
+	w.run(done, w.batch.Len())
+	if w.batch.Writes() > 0 {
+		w.wrote = true
+	}
+	w.countEvents()
+	e.Unlock()
+}
+
+// run has the engine carry out operations [from, to).
+func (w *worker) run(from, to int) {
+	if from == to {
+		return
+	}
+	if err := w.s.o.Engine.Exec(w.batch, from, to, w.now); err != nil {
+		w.s.o.Log.Error("the engine failed", zap.Error(err))
+		for i := from; i < to; i++ {
+			w.batch.Op(i).Status = batch.Failed
+		}
+	}
+}
+
+// step runs one Step; its reply is ready when it returns, or it waits.
+func (w *worker) step(r *command.Reply, cl *client) {
+	x := &w.exec
+	x.Start(w.now, &resp.Writer{Proto: r.Proto})
+	x.Later = func(*command.Reply) func(func(*resp.Writer)) { return w.later(cl) }
+	r.Step(x, r)
+	if r.Pending {
+		return
+	}
+	r.Fixed = w.flatten(x.W)
+	if w.inner.Writes() > 0 {
+		w.wrote = true
+	}
+	if r.Cmd != nil && r.Cmd.Flags&command.LoadsCode != 0 {
+		w.r.Resume(cl.conn)
+	}
+}
+
+// flatten joins what was written with the values referred to, whose pins go.
+func (w *worker) flatten(x *resp.Writer) []byte {
+	if len(x.Refs) == 0 {
+		return x.Buf
+	}
+	flat := make([]byte, 0, x.Len())
+	at := 0
+	for _, ref := range x.Refs {
+		flat = append(append(flat, x.Buf[at:ref.At]...), ref.Data...)
+		at = ref.At
+		if ref.Pin != 0 {
+			w.Unpin(ref.Pin)
+		}
+	}
+	return append(flat, x.Buf[at:]...)
+}
+
+// later returns the function that answers cl's pending request, from any
+// goroutine, and lets the connection go on.
+func (w *worker) later(cl *client) func(func(*resp.Writer)) {
+	return func(reply func(*resp.Writer)) {
+		_ = w.r.Post(func() { // ended: there is nobody left to answer
+			out := resp.Writer{Proto: cl.Proto}
+			reply(&out)
+			w.r.Send(cl.conn, w.flatten(&out), nil)
+			w.r.Resume(cl.conn)
+		})
+	}
+}
+
+// countEvents notes what the engine removed of its own accord.
+func (w *worker) countEvents() {
+	for ev := w.batch.Events(); ev != nil; ev = ev.Following() {
+		if ev.Reason == batch.Evicted {
+			w.s.figures.evicted.Add(1)
+		} else {
+			w.s.figures.expired.Add(1)
+		}
+	}
+}
+
+// Answer renders and sends the replies of one connection.
+func (w *worker) Answer(c *reactor.Conn) {
+	cl := c.Data.(*client)
+	out := &w.out
+	out.Reset()
+	for i := cl.from; i < cl.to; i++ {
+		r := &w.replies[i]
+		out.Proto = r.Proto
+		switch {
+		case r.Fixed != nil:
+			out.Raw(r.Fixed)
+		case r.Render != nil:
+			r.Render(out, w.batch, r)
+		}
+	}
+	cl.to = cl.from
+	if len(out.Refs) == 0 {
+		if len(out.Buf) > 0 {
+			w.r.Send(c, out.Buf, nil)
+		}
+		return
+	}
+	w.refs = w.refs[:0]
+	for _, ref := range out.Refs {
+		w.refs = append(w.refs, reactor.Ref(ref))
+	}
+	w.r.Send(c, out.Buf, w.refs)
+}
+
+// keptOut is how large a reply buffer may stay between ticks.
+const keptOut = 1 << 20
+
+// Done ends the tick.
+func (w *worker) Done() {
+	w.s.figures.commands.Add(uint64(len(w.replies)))
+	w.s.figures.ticks.Add(1)
+	clear(w.replies)
+	clear(w.steps)
+	w.replies, w.steps = w.replies[:0], w.steps[:0]
+	w.batch.Reset()
+	w.inTick = false
+	if cap(w.out.Buf) > keptOut {
+		w.out = resp.Writer{}
+	}
+	if w.wrote {
+		w.wrote = false
+		w.s.arm(keeperAfterWrite)
+	}
+}
+
+// Unpin queues a pin to be released in the lane.
+func (w *worker) Unpin(pin uint64) { w.s.o.Engine.Release(pin) }
+
+// Refuse reports a limit, to the client where that makes sense and to the log.
+func (w *worker) Refuse(c *reactor.Conn, why reactor.Reason, figure int) {
+	log := w.s.o.Log.With(zap.Uint64("client", c.ID), zap.Int("figure", figure))
+	switch why {
+	case reactor.TooManyClients:
+		w.s.figures.rejected.Add(1)
+		w.lastWord(c, "ERR max number of clients reached")
+		log.Warn("connection refused: MaxClients= is reached", zap.Int("clients", figure))
+	case reactor.TooMuchInput:
+		w.r.Send(c, []byte("-ERR Protocol error: request larger than MaxInput=\r\n"), nil)
+		log.Warn("connection closed: a request is larger than MaxInput=", zap.Int("bytes", figure))
+	case reactor.TooMuchOutput:
+		log.Warn("connection closed: it leaves more than MaxOutput= unread", zap.Int("bytes", figure))
+	case reactor.Stalled:
+		log.Warn("connection closed: it has not read its replies for a minute", zap.Int("bytes", figure))
+	case reactor.NoMemory:
+		w.r.Send(c, []byte("-OOM no memory for a request of this size\r\n"), nil)
+		log.Warn("connection closed: no memory for its request", zap.Int("bytes", figure))
+	}
+}
+
+// lastWord writes an error to a connection that will not be served.
+func (w *worker) lastWord(c *reactor.Conn, text string) {
+	w.r.SendOnce(c.FD, []byte(fmt.Sprintf("-%s\r\n", text)))
+}
