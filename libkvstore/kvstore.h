@@ -127,7 +127,7 @@ struct kv_sink {
  */
 static inline void *kv_alloc(struct kv_sink *sink, uint64_t n)
 {
-	uint64_t need = (n + 7) & ~(uint64_t)7;
+	uint64_t need = n == 0 ? 8 : (n + 7) & ~(uint64_t)7; /* never NULL for 0 bytes */
 
 	if (need < n)
 		return NULL;

@@ -2,7 +2,9 @@
  * fault.c - the descriptor of the debug engine, and everything that can be
  * made to go wrong around it
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* dladdr(), RTLD_NODELETE */
+#endif
 #include "fault.h"
 
 #include <dlfcn.h>
