@@ -1,0 +1,34 @@
+#!/bin/sh
+# Threads on each engine under ThreadSanitizer: no data race may be reported.
+#
+#   run-tsan.sh DIR [ENGINE...]    works in DIR; engines: folders of libkvstore/engines
+#
+# MILLISECONDS (environment) says how long for each engine.
+set -eu
+
+if [ $# -lt 1 ]; then
+	echo "run-tsan.sh: where to build is missing; usage: run-tsan.sh DIR [ENGINE...]" >&2
+	exit 2
+fi
+here=$(cd "$(dirname "$0")" && pwd)
+lib=$here/../../libkvstore
+dir=$1/abi-tsan
+shift
+[ $# -gt 0 ] || set -- debug simple hash
+flags="-std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Wpedantic -Werror -I$lib -fsanitize=thread"
+mkdir -p "$dir"
+# shellcheck disable=SC2086
+${CC:-gcc} $flags -pthread -o "$dir/tsan" "$here/tsan.c" "$here/host.c" -ldl
+for engine; do
+	for copy in a b; do
+		# shellcheck disable=SC2086
+		${CC:-gcc} $flags -fPIC -fvisibility=hidden -fno-gnu-unique -shared \
+			-Wl,-soname,libkvstore.so -o "$dir/$engine-$copy.so" "$lib/engines/$engine"/*.c
+	done
+	other=$dir/$engine-b.so
+	[ "$engine" = simple ] && other=
+	# Fixed addresses: the sanitizer cannot cope with much randomness in them.
+	# shellcheck disable=SC2086
+	TSAN_OPTIONS="halt_on_error=1 exitcode=66" setarch -R \
+		"$dir/tsan" "$dir/$engine-a.so" $other milliseconds="${MILLISECONDS:-2000}"
+done
