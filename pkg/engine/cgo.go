@@ -1,0 +1,216 @@
+package engine
+
+/*
+#cgo CFLAGS: -std=c17 -O2 -g -Wall -Wextra -I${SRCDIR}/../../libkvstore
+#cgo LDFLAGS: -ldl
+#cgo noescape kvh_exec
+#cgo nocallback kvh_exec
+#cgo noescape kvh_scan
+#cgo nocallback kvh_scan
+#cgo noescape kvh_maintain
+#cgo nocallback kvh_maintain
+#cgo noescape kvh_stat
+#cgo nocallback kvh_stat
+#cgo noescape kvh_release
+#cgo nocallback kvh_release
+#include "host.h"
+#include "update.h"
+#include <stdlib.h>
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	_ "kvstored/libkvstore" // the headers that the C here includes
+	"kvstored/pkg/batch"
+)
+
+func init() {
+	batch.SetMore(uintptr(C.kvh_more))
+	for fn := batch.Func(0); fn < batch.FuncCount; fn++ {
+		batch.SetFunc(fn, uintptr(C.kvh_update_address(C.uint(fn))))
+	}
+}
+
+// library is a loaded engine library. Its calls may come from any goroutine,
+// one at a time.
+type library struct {
+	c    *C.struct_kvh_library
+	info Info
+}
+
+// loadFailure is why a library was not loaded: a kvh_load_status and text.
+type loadFailure struct {
+	status int
+	text   string
+}
+
+func (f *loadFailure) Error() string { return f.text }
+
+// loadLibrary loads what is behind path and copies its descriptor, unchecked.
+// The error is a *loadFailure.
+func loadLibrary(path string) (*library, error) {
+	cpath := C.CString(path)
+	defer C.free(unsafe.Pointer(cpath))
+	text := (*C.char)(C.calloc(1, textSize))
+	defer C.free(unsafe.Pointer(text))
+	var c *C.struct_kvh_library
+	if status := C.kvh_load(cpath, &c, text, textSize); status != C.KVH_LOADED {
+		return nil, &loadFailure{int(status), C.GoString(text)}
+	}
+	return &library{c: c, info: describe(c)}, nil
+}
+
+const textSize = 1024
+
+// describe turns the host's copy of the descriptor into Go.
+func describe(c *C.struct_kvh_library) Info {
+	e := &c.engine
+	return Info{
+		Name:         optional(e.name),
+		Version:      optional(e.version),
+		Format:       optional(e.format),
+		ABI:          uint32(e.abi),
+		Size:         uint32(c.given_size),
+		Capabilities: uint64(e.capabilities),
+		ThreadModel:  uint32(e.thread_model),
+		MaxKey:       uint64(e.max_key),
+		MaxValue:     uint64(e.max_value),
+		Legacy:       c.plain_set != nil,
+		missing: missing{
+			name: e.name == nil, version: e.version == nil, format: e.format == nil,
+			open: e.open == nil, close: e.close == nil, exec: e.exec == nil,
+			commit: e.commit == nil, release: e.release == nil, scan: e.scan == nil,
+			stat: e.stat == nil, maintain: e.maintain == nil,
+			offer: e.offer == nil, accept: e.accept == nil, resume: e.resume == nil,
+		},
+	}
+}
+
+// optional is a C text, "" for a null pointer.
+func optional(s *C.char) string {
+	if s == nil {
+		return ""
+	}
+	return C.GoString(s)
+}
+
+// unload takes the library out. All its stores must be closed.
+func (l *library) unload() error {
+	text := (*C.char)(C.calloc(1, textSize))
+	defer C.free(unsafe.Pointer(text))
+	c := l.c
+	l.c = nil
+	if C.kvh_unload(c, text, textSize) != 0 {
+		return fmt.Errorf("unload %s: %s", l.info.Name, C.GoString(text))
+	}
+	return nil
+}
+
+// settings is what open and accept are told.
+type settings struct {
+	maxMemory uint64
+	now       int64
+	seed      uint64
+	logFD     int // -1: what the engine logs is dropped
+}
+
+func (s settings) c() *C.struct_kvh_settings {
+	c := (*C.struct_kvh_settings)(C.calloc(1, C.sizeof_struct_kvh_settings))
+	c.max_memory = C.uint64_t(s.maxMemory)
+	c.now = C.int64_t(s.now)
+	c.seed = C.uint64_t(s.seed)
+	c.log_fd = C.int(s.logFD)
+	return c
+}
+
+// store is an open store of a library. One call at a time.
+type store struct {
+	lib  *library
+	addr uintptr // *struct kvh_store
+}
+
+// storeFailure is a status of open, accept or exec with the engine's sentence.
+type storeFailure struct {
+	status batch.Status
+	text   string
+}
+
+func (f *storeFailure) Error() string {
+	if f.text == "" {
+		return f.status.String()
+	}
+	return f.text
+}
+
+// open opens an empty store. The error is a *storeFailure.
+func (l *library) open(s settings) (*store, error) {
+	set := s.c()
+	defer C.free(unsafe.Pointer(set))
+	var c *C.struct_kvh_store
+	if status := C.kvh_open(l.c, set, &c); status != C.KV_OK {
+		return nil, &storeFailure{batch.Status(status), C.GoString(&set.error[0])}
+	}
+	return &store{l, uintptr(unsafe.Pointer(c))}, nil
+}
+
+// handOver has l take over what s holds. On success s must be closed as given;
+// on failure s goes on, unless broken. The error is a *storeFailure.
+func (s *store) handOver(l *library, with settings) (next *store, broken bool, err error) {
+	set := with.c()
+	defer C.free(unsafe.Pointer(set))
+	var c *C.struct_kvh_store
+	var b C.int
+	if status := C.kvh_hand_over(s.c(), l.c, set, &c, &b); status != C.KV_OK {
+		return nil, b != 0, &storeFailure{batch.Status(status), C.GoString(&set.error[0])}
+	}
+	return &store{l, uintptr(unsafe.Pointer(c))}, false, nil
+}
+
+func (s *store) c() *C.struct_kvh_store {
+	return *(**C.struct_kvh_store)(unsafe.Pointer(&s.addr))
+}
+
+// close ends the store; given: another one took over what it held.
+func (s *store) close(given bool) {
+	var g C.int
+	if given {
+		g = 1
+	}
+	C.kvh_close(s.c(), g)
+	s.addr = 0
+}
+
+// exec carries out the sealed batch. A failure means the store is unusable.
+func (s *store) exec(sealed uintptr) batch.Status {
+	return batch.Status(C.kvh_exec(C.uintptr_t(s.addr), C.uintptr_t(sealed)))
+}
+
+// scan runs one step of a walk.
+func (s *store) scan(prepared uintptr) batch.Status {
+	return batch.Status(C.kvh_scan(C.uintptr_t(s.addr), C.uintptr_t(prepared)))
+}
+
+// maintain runs one slice of housekeeping.
+func (s *store) maintain(m *batch.MaintainHeader) batch.Status {
+	return batch.Status(C.kvh_maintain(C.uintptr_t(s.addr), (*C.struct_kv_maintain)(unsafe.Pointer(m))))
+}
+
+// stat fills in st.
+func (s *store) stat(st *batch.Stat) batch.Status {
+	return batch.Status(C.kvh_stat(C.uintptr_t(s.addr), (*C.struct_kv_stat)(unsafe.Pointer(st))))
+}
+
+// release gives pins back.
+func (s *store) release(pins []uint64) {
+	if len(pins) > 0 {
+		C.kvh_release(C.uintptr_t(s.addr), (*C.uint64_t)(unsafe.SliceData(pins)), C.uint64_t(len(pins)))
+	}
+}
+
+const (
+	statSize     = uint32(C.sizeof_struct_kv_stat)
+	maintainSize = uint32(C.sizeof_struct_kv_maintain)
+)

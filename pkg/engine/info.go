@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Capabilities of an engine: the KV_CAP_ flags of kvstore.h.
+const (
+	CapDelete    uint64 = 1 << 0
+	CapExpiry    uint64 = 1 << 1
+	CapSpaces    uint64 = 1 << 2
+	CapTags      uint64 = 1 << 3
+	CapScan      uint64 = 1 << 4
+	CapOrdered   uint64 = 1 << 5
+	CapBinary    uint64 = 1 << 6
+	CapUpdate    uint64 = 1 << 7
+	CapDurable   uint64 = 1 << 8
+	CapBlocking  uint64 = 1 << 9
+	CapExclusive uint64 = 1 << 10
+	CapHandover  uint64 = 1 << 11
+	CapNoUnload  uint64 = 1 << 12
+
+	capKnown     uint64 = 1<<13 - 1
+	capMayIgnore uint64 = 1 << 32
+)
+
+var capNames = []string{"delete", "expiry", "spaces", "tags", "scan", "ordered", "binary",
+	"update", "durable", "blocking", "exclusive", "handover", "no-unload"}
+
+// CapNames lists the flags by name, in the order of kvstore.h, unknown ones as
+// numbers.
+func CapNames(caps uint64) string {
+	var names []string
+	for i := range 64 {
+		if caps&(1<<i) == 0 {
+			continue
+		}
+		if i < len(capNames) {
+			names = append(names, capNames[i])
+		} else {
+			names = append(names, fmt.Sprintf("bit-%d", i))
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+const (
+	abiVersion    = 1   // KVSTORE_ABI_VERSION of our kvstore.h
+	threadsSerial = 100 // KV_THREADS_SERIAL
+)
+
+// Info is what an engine says of itself.
+type Info struct {
+	Name         string `json:"name"`
+	Version      string `json:"version"`
+	Format       string `json:"format"`
+	ABI          uint32 `json:"abi"`
+	Size         uint32 `json:"size"`
+	Capabilities uint64 `json:"capabilities"`
+	ThreadModel  uint32 `json:"thread_model"`
+	MaxKey       uint64 `json:"max_key"`
+	MaxValue     uint64 `json:"max_value"`
+	// Legacy: a library with plain set and get, adapted by the host.
+	Legacy bool `json:"legacy,omitempty"`
+
+	missing missing
+}
+
+// missing tells which members of the descriptor are null.
+type missing struct {
+	name, version, format                          bool
+	open, close, exec, commit, release, scan, stat bool
+	maintain, offer, accept, resume                bool
+}
+
+// Has tells whether the engine has all of the capabilities.
+func (i *Info) Has(caps uint64) bool { return i.Capabilities&caps == caps }
+
+// check refuses a descriptor that this host cannot serve with.
+func (i *Info) check() error {
+	if i.ABI > abiVersion {
+		return refuse(fmt.Sprintf("it was built for interface version %d; this kvstored knows version %d", i.ABI, abiVersion),
+			"install a newer kvstored, or an engine built for it", "the engine is too new")
+	}
+	if i.ABI == 0 {
+		return badDescriptor("its abi is 0")
+	}
+	for _, check := range []func() error{i.checkMembers, i.checkTexts, i.checkCaps} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// badDescriptor refuses an engine whose descriptor is wrong.
+func badDescriptor(why string, args ...any) error {
+	return refuse(fmt.Sprintf(why, args...), "tell the engine's author; kvstore.h says what a descriptor must have",
+		"the engine's descriptor is not valid")
+}
+
+// checkMembers finds a member that the engine must have.
+func (i *Info) checkMembers() error {
+	m := &i.missing
+	scan, hand := i.Has(CapScan), i.Has(CapHandover)
+	for _, must := range []struct {
+		lacks bool
+		what  string
+	}{
+		{m.name, "name"}, {m.version, "version"}, {m.format, "format"},
+		{m.open, "open()"}, {m.close, "close()"}, {m.exec, "exec()"},
+		{m.scan && scan, "scan(), which its capability scan promises"},
+		{m.stat && scan, "stat(), which its capability scan promises"},
+		{m.offer && hand, "offer(), which its capability handover promises"},
+		{m.accept && hand, "accept(), which its capability handover promises"},
+		{m.resume && hand, "resume(), which its capability handover promises"},
+		{m.commit && i.Has(CapDurable), "commit(), which its capability durable promises"},
+		{m.stat && !m.release, "stat(), which counts the pins that release() gives back"},
+	} {
+		if must.lacks {
+			return badDescriptor("it has no %s", must.what)
+		}
+	}
+	return nil
+}
+
+// checkTexts looks at name, version and format.
+func (i *Info) checkTexts() error {
+	if !isName(i.Name) {
+		return badDescriptor("its name %q is not 1 to 32 of a-z, 0-9 and -", i.Name)
+	}
+	if !isWord(i.Version) {
+		return badDescriptor("its version %q is not 1 to 64 printable characters without blanks", i.Version)
+	}
+	if !isWord(i.Format) {
+		return badDescriptor("its format %q is not 1 to 64 printable characters without blanks", i.Format)
+	}
+	return nil
+}
+
+func isName(s string) bool {
+	return len(s) >= 1 && len(s) <= 32 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+func isWord(s string) bool {
+	for _, c := range []byte(s) {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return len(s) >= 1 && len(s) <= 64
+}
+
+// checkCaps refuses what this host cannot do for an engine.
+func (i *Info) checkCaps() error {
+	if unknown := i.Capabilities & (capMayIgnore - 1) &^ capKnown; unknown != 0 {
+		return refuse("it needs capabilities that this kvstored does not know: "+CapNames(unknown),
+			"install a newer kvstored", "the engine asks for too much")
+	}
+	if i.ThreadModel != threadsSerial {
+		return refuse(fmt.Sprintf("its thread model is %d; this kvstored knows %d (serial) only", i.ThreadModel, threadsSerial),
+			"install a newer kvstored", "the engine asks for too much")
+	}
+	for _, c := range []struct {
+		flag uint64
+		why  string
+	}{
+		{CapBlocking, "its calls may wait for disk or network (blocking), which this version cannot serve yet"},
+		{CapExclusive, "its store can be opened only once at a time (exclusive), which this version cannot serve yet"},
+		{CapDurable, "its data outlives the process (durable), which this version cannot serve yet"},
+	} {
+		if i.Has(c.flag) {
+			return refuse(c.why, "use an engine that keeps its data in memory, such as hash", "the engine asks for too much")
+		}
+	}
+	return nil
+}
