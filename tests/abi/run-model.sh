@@ -1,19 +1,15 @@
 #!/bin/sh
 # Random operations on each engine, compared with a model, under ASan and UBSan.
 #
-#   run-model.sh DIR [ENGINE...]    works in DIR; engines: folders of libkvstore/engines
+#   run-model.sh [DIR [ENGINE...]]    works in DIR (build); engines: folders of libkvstore/engines
 #
 # STEPS and SEED (environment) choose how many steps and which.
 set -eu
 
-if [ $# -lt 1 ]; then
-	echo "run-model.sh: where to build is missing; usage: run-model.sh DIR [ENGINE...]" >&2
-	exit 2
-fi
 here=$(cd "$(dirname "$0")" && pwd)
 lib=$here/../../libkvstore
-dir=$1/abi-asan
-shift
+dir=${1:-$here/../../build}/abi-asan
+[ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- debug simple hash
 flags="-std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Wpedantic -Werror -I$lib
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"

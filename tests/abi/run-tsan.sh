@@ -1,19 +1,15 @@
 #!/bin/sh
 # Threads on each engine under ThreadSanitizer: no data race may be reported.
 #
-#   run-tsan.sh DIR [ENGINE...]    works in DIR; engines: folders of libkvstore/engines
+#   run-tsan.sh [DIR [ENGINE...]]    works in DIR (build); engines: folders of libkvstore/engines
 #
 # MILLISECONDS (environment) says how long for each engine.
 set -eu
 
-if [ $# -lt 1 ]; then
-	echo "run-tsan.sh: where to build is missing; usage: run-tsan.sh DIR [ENGINE...]" >&2
-	exit 2
-fi
 here=$(cd "$(dirname "$0")" && pwd)
 lib=$here/../../libkvstore
-dir=$1/abi-tsan
-shift
+dir=${1:-$here/../../build}/abi-tsan
+[ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- debug simple hash
 flags="-std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Wpedantic -Werror -I$lib -fsanitize=thread"
 mkdir -p "$dir"
