@@ -35,6 +35,10 @@ const (
 	LoadsCode
 	// OnlyKvstored marks commands that Redis does not have.
 	OnlyKvstored
+	// AllowBusy marks what is answered while a script runs.
+	AllowBusy
+	// Dangerous is the category @dangerous without the flag admin.
+	Dangerous
 )
 
 // Command is one row of the table, or one of its subcommands.
@@ -44,6 +48,11 @@ type Command struct {
 	Flags Flags
 	// FirstKey, LastKey, KeyStep say which arguments are keys (0: none).
 	FirstKey, LastKey, KeyStep int
+	// KeyUse is the flags of the key specification as COMMAND INFO names
+	// them; of two specifications, one key each, when divided by "; ".
+	KeyUse string
+	// Tips are the command tips of COMMAND INFO.
+	Tips []string
 
 	Group   string // string, generic, connection, server, engine
 	Since   string // Redis version whose behaviour it has; kvstored's for its own
@@ -51,6 +60,11 @@ type Command struct {
 	Syntax  string // arguments as in the manual: "key value [NX | XX] [GET]"
 
 	Subcommands []*Command
+	// Help is the lines of the HELP subcommand, without the first and last.
+	Help []string
+
+	parent *Command // of a subcommand; set when the table is made
+	full   string   // "client|list"
 
 	// Plan checks the arguments and plans the work; see [Call].
 	Plan func(c *Call)
@@ -76,9 +90,14 @@ type Session struct {
 	Addr     string // "unix socket path:0", as Redis prints it
 	FD       int
 	Closing  bool // QUIT: close when the replies are out
+	// EngineName names the engine that serves, for messages; may be nil.
+	// Called when replies are made, outside the lane.
+	EngineName func() string
 }
 
-// Call is one request being planned. It is reused: nothing may keep it.
+// Call is one request being planned. It is reused: nothing may keep it. The
+// caller sets Args, Session, Batch, Now and Reply, makes sure that the batch has
+// Room for one operation per argument (and [MinRoom]), and calls [Dispatch].
 type Call struct {
 	Cmd     *Command
 	Args    [][]byte // off-heap; Args[0] is the name as the client wrote it
@@ -99,8 +118,9 @@ type Reply struct {
 	Step func(x *Exec, r *Reply)
 	// Op and N are the operations planned: the first one's index, and how many.
 	Op, N int
-	// Num is the command's own.
-	Num int64
+	// Num, Offset and Data are the command's own; Data is off-heap like Args.
+	Num, Offset int64
+	Data        []byte
 	// Args are the arguments, for a Step; set with [Call.Keep].
 	Args [][]byte
 	// Proto and DB are the session's when the command was planned.
@@ -116,8 +136,9 @@ type Reply struct {
 
 // Store is what a Step may ask of the engine that serves. The lane is held.
 type Store interface {
-	// Exec carries out the whole batch.
-	Exec(b *batch.Batch, now int64) error
+	// Exec carries out operations [from, to) of the batch: a Step often sets
+	// what it got just before, and the value lies in the same batch.
+	Exec(b *batch.Batch, from, to int, now int64) error
 	// Scan runs one step of a walk; s keeps cursor and items.
 	Scan(s *batch.Scan) error
 	// Stat gives figures of one space, or of all with batch.SpaceAll.
@@ -161,9 +182,15 @@ type Exec struct {
 	Now   int64
 	// W takes the reply.
 	W *resp.Writer
-	// Batch is empty, for the step's own operations; see [Exec.Run].
+	// Batch is empty, for the step's own operations; see [Exec.Run]. The
+	// server resets it after the Step, when the reply has left or was copied.
 	Batch *batch.Batch
 	Scan  *batch.Scan
+	// Release gives one pin back to the engine. A Step releases the pins of
+	// values that it does not put into the reply.
+	Release func(pin uint64)
+
+	ran int // operations of Batch that were carried out
 	// Later returns the function that answers a request after its Step has
 	// returned with Pending set. It may be called from any goroutine, once.
 	Later func(r *Reply) func(reply func(w *resp.Writer))
@@ -183,8 +210,22 @@ func (c *Call) Fail(text string) {
 	c.Reply.Fixed = w.Buf
 }
 
-// Replies that never change.
-var (
-	replyOK   = []byte("+OK\r\n")
-	replyPong = []byte("+PONG\r\n")
-)
+// Answer makes what fn writes, in the session's protocol, the whole reply.
+func (c *Call) Answer(fn func(w *resp.Writer)) {
+	w := resp.Writer{Proto: c.Reply.Proto}
+	fn(&w)
+	c.Reply.Fixed = w.Buf
+}
+
+// Run carries out the operations added to x.Batch since the last Run.
+func (x *Exec) Run() error {
+	from := x.ran
+	x.ran = x.Batch.Len()
+	return x.Store.Exec(x.Batch, from, x.ran, x.Now)
+}
+
+// Start makes x ready for the next Step: the batch is empty again.
+func (x *Exec) Start(now int64, w *resp.Writer) {
+	x.Batch.Reset()
+	x.Now, x.W, x.ran = now, w, 0
+}

@@ -1,0 +1,55 @@
+package command
+
+import "strings"
+
+// absentNames lists what Redis has and kvstored does not, by what is lacking.
+var absentNames = map[string]string{
+	"there are no hashes here, only strings": `hset hget hdel hmset hmget hgetall hexists hincrby hincrbyfloat hkeys hvals hlen
+		hsetnx hstrlen hscan hrandfield`,
+	"there are no lists here, only strings": `lpush rpush lpushx rpushx lpop rpop llen lindex linsert lrange lrem lset ltrim
+		lpos lmove lmpop rpoplpush blpop brpop blmove blmpop brpoplpush`,
+	"there are no sets here, only strings": `sadd srem smembers sismember smismember scard spop srandmember smove sscan
+		sinter sinterstore sintercard sunion sunionstore sdiff sdiffstore`,
+	"there are no sorted sets here, only strings": `zadd zrem zscore zmscore zincrby zcard zcount zlexcount zrange zrangestore
+		zrangebyscore zrangebylex zrevrange zrevrangebyscore zrevrangebylex zrank zrevrank zremrangebyscore zremrangebyrank
+		zremrangebylex zpopmin zpopmax bzpopmin bzpopmax zmpop bzmpop zrandmember zscan zunion zunionstore zinter
+		zinterstore zintercard zdiff zdiffstore`,
+	"there are no streams here, only strings": `xadd xlen xrange xrevrange xread xreadgroup xdel xtrim xack xclaim xautoclaim
+		xgroup xinfo xpending xsetid`,
+	"there are no geospatial indexes here, only strings": `geoadd geopos geodist geohash georadius georadius_ro
+		georadiusbymember georadiusbymember_ro geosearch geosearchstore`,
+	"there are no HyperLogLogs here, only strings": `pfadd pfcount pfmerge pfdebug pfselftest`,
+	"bitmaps are not supported yet":                `setbit getbit bitcount bitpos bitop bitfield bitfield_ro`,
+	"transactions are not supported yet":           `multi exec discard watch unwatch`,
+	"publish and subscribe are not supported yet": `publish subscribe unsubscribe psubscribe punsubscribe pubsub spublish
+		ssubscribe sunsubscribe`,
+	"scripts and functions are not supported":                     `eval eval_ro evalsha evalsha_ro script fcall fcall_ro function`,
+	"access is decided by the peer's user and group, not by ACLs": `acl`,
+	"there is no replication and no cluster": `replicaof slaveof psync sync replconf wait role failover cluster readonly readwrite asking
+		restore-asking`,
+	"files are the engine's own business":                                   `save bgsave bgrewriteaof lastsave`,
+	"modules do not exist here, engines do: try ENGINE STATUS":              `module`,
+	"the daemon is started and stopped by systemd: systemctl stop kvstored": `shutdown`,
+	"it is not supported yet": `object debug memory slowlog latency monitor swapdb move sort sort_ro dump restore migrate
+		touch lcs lolwut reset`,
+}
+
+// absentName is one name, with the reason.
+var absentByName = map[string]string{}
+
+func init() {
+	for reason, names := range absentNames {
+		for _, name := range strings.Fields(names) {
+			absentByName[name] = reason
+		}
+	}
+}
+
+// absent says what is lacking for a command that only Redis has; "" when the
+// name is nothing to Redis either.
+func absent(name []byte) string {
+	if len(name) > 24 {
+		return ""
+	}
+	return absentByName[strings.ToLower(string(name))]
+}

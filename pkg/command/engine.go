@@ -1,0 +1,85 @@
+package command
+
+import (
+	"strings"
+
+	"kvstored/pkg/resp"
+)
+
+var engineHelp = []string{
+	"STATUS",
+	"    Return which engine serves, since when, and what came of the last swap.",
+	"LOAD [<path>]",
+	"    Exchange the engine for the configured library, or for the one at <path>.",
+	"CHECK <path>",
+	"    Try a library in a child process and report on it.",
+}
+
+func planEngineStatus(c *Call) { c.Reply.Step = stepEngineStatus }
+
+func stepEngineStatus(x *Exec, _ *Reply) {
+	fields := x.Host.EngineStatus()
+	x.W.Map(len(fields))
+	for _, f := range fields {
+		x.W.BulkString(f.Name)
+		switch v := f.Value.(type) {
+		case int64:
+			x.W.Int(v)
+		case string:
+			x.W.BulkString(v)
+		default:
+			x.W.Null()
+		}
+	}
+}
+
+func planEngineLoad(c *Call) {
+	path := ""
+	switch len(c.Args) {
+	case 2:
+	case 3:
+		path = string(c.Args[2])
+	default:
+		c.wrongArity()
+		return
+	}
+	c.Reply.Step = func(x *Exec, r *Reply) {
+		r.Pending = true
+		answer := x.Later(r)
+		x.Host.LoadEngine(path, func(text string, err error) {
+			answer(func(w *resp.Writer) {
+				if err != nil {
+					w.Error("ERR " + oneLine(err.Error()))
+					return
+				}
+				w.Status(oneLine(text))
+			})
+		})
+	}
+}
+
+func planEngineCheck(c *Call) {
+	path := string(c.Args[2])
+	c.Reply.Step = func(x *Exec, r *Reply) {
+		r.Pending = true
+		answer := x.Later(r)
+		x.Host.CheckEngine(path, func(report string, err error) {
+			answer(func(w *resp.Writer) {
+				if err != nil {
+					w.Error("ERR " + oneLine(err.Error()))
+					return
+				}
+				w.Verbatim(report)
+			})
+		})
+	}
+}
+
+// oneLine joins the lines of a message: "\n  why: x" becomes "; why: x".
+func oneLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(lines, "; ")
+}

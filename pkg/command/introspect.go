@@ -1,0 +1,307 @@
+package command
+
+import (
+	"sort"
+	"strings"
+
+	"kvstored/pkg/resp"
+)
+
+// What COMMAND says about the table, in the shapes of Redis 7.
+
+var commandHelp = []string{
+	"(no subcommand)",
+	"    Return details about all commands.",
+	"COUNT",
+	"    Return the total number of commands in this server.",
+	"LIST",
+	"    Return a list of all commands in this server.",
+	"INFO [<command-name> ...]",
+	"    Return details about multiple commands.",
+	"    If no command names are given, details for all commands are returned.",
+	"DOCS [<command-name> ...]",
+	"    Return documentation details about multiple commands.",
+	"    If no command names are given, documentation details for all",
+	"    commands are returned.",
+	"GETKEYS <full-command>",
+	"    Return the keys from a full command.",
+}
+
+func upper(s string) string { return strings.ToUpper(s) }
+
+// named finds a command by "name" or "name|subcommand".
+func named(name []byte) *Command {
+	main, sub, found := strings.Cut(strings.ToLower(string(name)), "|")
+	cmd := Lookup([]byte(main))
+	if cmd == nil || !found {
+		return cmd
+	}
+	return cmd.subcommand([]byte(sub))
+}
+
+// namedOrAll resolves the arguments from i on; without any it is all commands.
+// Unknown names give nil.
+func (c *Call) namedOrAll(i int) []*Command {
+	if len(c.Args) == i {
+		return Table()
+	}
+	var cmds []*Command
+	for _, name := range c.Args[i:] {
+		cmds = append(cmds, named(name))
+	}
+	return cmds
+}
+
+func planCommand(c *Call) {
+	c.Answer(func(w *resp.Writer) { writeInfos(w, Table()) })
+}
+
+func planCommandInfo(c *Call) {
+	c.Answer(func(w *resp.Writer) { writeInfos(w, c.namedOrAll(2)) })
+}
+
+func planCommandCount(c *Call) {
+	c.Answer(func(w *resp.Writer) { w.Int(int64(len(Table()))) })
+}
+
+func planCommandDocs(c *Call) {
+	c.Answer(func(w *resp.Writer) {
+		var known []*Command
+		for _, cmd := range c.namedOrAll(2) {
+			if cmd != nil {
+				known = append(known, cmd)
+			}
+		}
+		writeDocs(w, known)
+	})
+}
+
+func writeInfos(w *resp.Writer, cmds []*Command) {
+	w.Array(len(cmds))
+	for _, cmd := range cmds {
+		if cmd == nil {
+			w.NullArray()
+			continue
+		}
+		writeInfo(w, cmd)
+	}
+}
+
+// writeInfo writes the ten elements that COMMAND INFO has for a command.
+func writeInfo(w *resp.Writer, cmd *Command) {
+	w.Array(10)
+	w.BulkString(cmd.full)
+	w.Int(int64(cmd.Arity))
+	writeStatuses(w, cmd.flagNames())
+	w.Int(int64(cmd.FirstKey))
+	w.Int(int64(cmd.LastKey))
+	w.Int(int64(cmd.KeyStep))
+	writeStatuses(w, cmd.categories())
+	w.Array(len(cmd.Tips))
+	for _, tip := range cmd.Tips {
+		w.BulkString(tip)
+	}
+	writeKeySpecs(w, cmd)
+	w.Array(len(cmd.Subcommands))
+	for _, sub := range cmd.Subcommands {
+		writeInfo(w, sub)
+	}
+}
+
+func writeStatuses(w *resp.Writer, names []string) {
+	w.Set(len(names))
+	for _, name := range names {
+		w.Status(name)
+	}
+}
+
+var flagOrder = []struct {
+	flag Flags
+	name string
+}{
+	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"}, {NoScript, "noscript"},
+	{Blocking, "blocking"}, {Loading, "loading"}, {Stale, "stale"}, {Fast, "fast"}, {NoAuth, "no_auth"},
+	{AllowBusy, "allow_busy"}, {MovableKeys, "movablekeys"},
+}
+
+func (cmd *Command) flagNames() []string {
+	var names []string
+	for _, f := range flagOrder {
+		if cmd.Flags&f.flag != 0 {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// categories are the ACL categories, in Redis's order, that follow from flags
+// and group.
+func (cmd *Command) categories() []string {
+	admin := cmd.Flags&Admin != 0
+	fast := cmd.Flags&Fast != 0
+	in := []struct {
+		is   bool
+		name string
+	}{
+		{cmd.Group == "generic", "@keyspace"},
+		{cmd.Flags&ReadOnly != 0, "@read"},
+		{cmd.Flags&Write != 0, "@write"},
+		{cmd.Group == "string", "@string"},
+		{admin, "@admin"},
+		{fast, "@fast"},
+		{!fast, "@slow"},
+		{cmd.Flags&Blocking != 0, "@blocking"},
+		{admin || cmd.Flags&Dangerous != 0, "@dangerous"},
+		{cmd.aboutConnection(), "@connection"},
+	}
+	var names []string
+	for _, c := range in {
+		if c.is {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// aboutConnection tells whether Redis counts the command among @connection: of
+// CLIENT only the subcommands, and COMMAND too.
+func (cmd *Command) aboutConnection() bool {
+	if cmd.Group == "connection" {
+		return cmd.full != "client"
+	}
+	return cmd.full == "command" || cmd.parent != nil && cmd.parent.Name == "command"
+}
+
+// writeKeySpecs says where the keys are and what is done to them.
+func writeKeySpecs(w *resp.Writer, cmd *Command) {
+	if cmd.FirstKey == 0 {
+		w.Set(0)
+		return
+	}
+	specs := strings.Split(cmd.KeyUse, "; ")
+	w.Set(len(specs))
+	for i, use := range specs {
+		last := cmd.LastKey
+		if last > 0 {
+			last = 0 // counted from the first key of the specification
+		}
+		w.Map(3)
+		w.BulkString("flags")
+		writeStatuses(w, strings.Fields(use))
+		w.BulkString("begin_search")
+		writeSpec(w, "index", "index", cmd.FirstKey+i)
+		w.BulkString("find_keys")
+		writeSpec(w, "range", "lastkey", last, "keystep", cmd.KeyStep, "limit", 0)
+	}
+}
+
+// writeSpec writes one half of a key specification: its type and its fields.
+func writeSpec(w *resp.Writer, kind string, fields ...any) {
+	w.Map(2)
+	w.BulkString("type")
+	w.BulkString(kind)
+	w.BulkString("spec")
+	w.Map(len(fields) / 2)
+	for _, f := range fields {
+		switch f := f.(type) {
+		case string:
+			w.BulkString(f)
+		case int:
+			w.Int(int64(f))
+		}
+	}
+}
+
+func writeDocs(w *resp.Writer, cmds []*Command) {
+	w.Map(len(cmds))
+	for _, cmd := range cmds {
+		w.BulkString(cmd.full)
+		n := 3
+		if cmd.Subcommands != nil {
+			n++
+		}
+		w.Map(n)
+		w.BulkString("summary")
+		w.BulkString(cmd.Summary)
+		w.BulkString("since")
+		w.BulkString(cmd.Since)
+		w.BulkString("group")
+		w.BulkString(cmd.Group)
+		if cmd.Subcommands != nil {
+			w.BulkString("subcommands")
+			writeDocs(w, cmd.Subcommands)
+		}
+	}
+}
+
+// planCommandList lists all names, or those that a filter leaves.
+func planCommandList(c *Call) {
+	keep := func(*Command) bool { return true }
+	switch {
+	case len(c.Args) == 2:
+	case len(c.Args) == 5 && isWord(c.Args[2], "filterby") && isWord(c.Args[3], "pattern"):
+		pattern := c.Args[4]
+		keep = func(cmd *Command) bool { return Match(pattern, []byte(cmd.full), true) }
+	case len(c.Args) == 5 && isWord(c.Args[2], "filterby") && isWord(c.Args[3], "aclcat"):
+		category := "@" + strings.ToLower(string(c.Args[4]))
+		keep = func(cmd *Command) bool {
+			for _, name := range cmd.categories() {
+				if name == category {
+					return true
+				}
+			}
+			return false
+		}
+	case len(c.Args) == 5 && isWord(c.Args[2], "filterby") && isWord(c.Args[3], "module"):
+		keep = func(*Command) bool { return false }
+	default:
+		c.Fail(syntaxError)
+		return
+	}
+	var names []string
+	for _, cmd := range Table() {
+		for _, one := range append([]*Command{cmd}, cmd.Subcommands...) {
+			if keep(one) && (one.parent == nil || len(c.Args) > 2) {
+				names = append(names, one.full)
+			}
+		}
+	}
+	sort.Strings(names)
+	c.Answer(func(w *resp.Writer) {
+		w.Array(len(names))
+		for _, name := range names {
+			w.BulkString(name)
+		}
+	})
+}
+
+func planCommandGetkeys(c *Call) {
+	args := c.Args[2:]
+	cmd := Lookup(args[0])
+	if cmd == nil {
+		c.Fail("ERR Invalid command specified")
+		return
+	}
+	if cmd.FirstKey == 0 {
+		c.Fail("ERR The command has no key arguments")
+		return
+	}
+	if cmd.Arity > 0 && len(args) != cmd.Arity || len(args) < -cmd.Arity {
+		c.Fail("ERR Invalid number of arguments specified for command")
+		return
+	}
+	last := cmd.LastKey
+	if last < 0 {
+		last += len(args)
+	}
+	var keys [][]byte
+	for i := cmd.FirstKey; i <= last; i += cmd.KeyStep {
+		keys = append(keys, args[i])
+	}
+	c.Answer(func(w *resp.Writer) {
+		w.Array(len(keys))
+		for _, key := range keys {
+			w.Bulk(key)
+		}
+	})
+}

@@ -1,0 +1,65 @@
+package command
+
+import (
+	"strconv"
+
+	"kvstored/pkg/resp"
+)
+
+// planTime answers with the tick's time. Redis, too, takes one time for all
+// of what it does in a turn of its loop.
+func planTime(c *Call) {
+	c.Answer(func(w *resp.Writer) {
+		w.Array(2)
+		w.BulkString(strconv.FormatInt(c.Now/1000, 10))
+		w.BulkString(strconv.FormatInt(c.Now%1000*1000, 10))
+	})
+}
+
+func planInfo(c *Call) {
+	var sections []string
+	for _, a := range c.Args[1:] {
+		sections = append(sections, string(a))
+	}
+	c.Reply.Step = func(x *Exec, _ *Reply) { x.W.Verbatim(x.Host.Info(sections)) }
+}
+
+var configHelp = []string{
+	"GET <pattern>",
+	"    Return parameters matching the glob-like <pattern> and their values.",
+}
+
+func planConfigGet(c *Call) {
+	var patterns []string
+	for _, a := range c.Args[2:] {
+		patterns = append(patterns, string(a))
+	}
+	c.Reply.Step = func(x *Exec, _ *Reply) {
+		fields := x.Host.Config(patterns)
+		x.W.Map(len(fields) / 2)
+		for _, f := range fields {
+			x.W.BulkString(f)
+		}
+	}
+}
+
+// planConfigChange answers for the settings' other subcommands.
+func planConfigChange(c *Call) {
+	c.Fail("ERR settings are not changed over the socket; why: they are the administrator's; " +
+		"fix: edit /etc/kvstored/kvstored.conf, then sudo systemctl reload kvstored")
+}
+
+// planHelp answers HELP of the command that c.Cmd is a subcommand of, in
+// Redis's form.
+func planHelp(c *Call) {
+	parent := c.Cmd.parent
+	c.Answer(func(w *resp.Writer) {
+		w.Array(len(parent.Help) + 3)
+		w.Status(upper(parent.Name) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
+		for _, line := range parent.Help {
+			w.Status(line)
+		}
+		w.Status("HELP")
+		w.Status("    Prints this help.")
+	})
+}
