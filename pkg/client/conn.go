@@ -357,16 +357,20 @@ func (c *Conn) recover(cause error) error {
 	}
 	queue, bound := c.queue, c.bound
 	c.drop()
-	unsafe := -1
+	var lost *LostError
 	for i, q := range queue {
-		if bound || q.sent == maxSends || q.end <= c.flushed && !Repeatable(q.args) {
-			unsafe = i
-			break
+		if !bound && q.sent < maxSends && (q.end > c.flushed || Repeatable(q.args)) {
+			continue
+		}
+		if lost == nil {
+			lost = &LostError{Args: q.args, Index: i, Bound: bound, Err: cause, path: c.path}
+		} else {
+			lost.Others++
 		}
 	}
 	c.queue = nil
-	if unsafe >= 0 {
-		return &LostError{Args: queue[unsafe].args, Bound: bound, Err: cause, path: c.path}
+	if lost != nil {
+		return lost
 	}
 	if err := c.reconnect(); err != nil {
 		return err
@@ -420,6 +424,8 @@ func isLoss(err error) bool {
 // may have been carried out, so that it was not repeated.
 type LostError struct {
 	Args   []string // the command
+	Index  int      // how many commands before it had no reply yet; they only read
+	Others int      // how many commands behind it have an unknown outcome too
 	Bound  bool     // it belonged to a MULTI or a subscription, which the new connection would not have
 	Midway bool     // its reply had begun
 	Err    error
@@ -431,6 +437,9 @@ type LostError struct {
 func (e *LostError) Error() string {
 	if e.Midway {
 		return fmt.Sprintf("connection lost in the middle of the reply to %s", e.Command())
+	}
+	if e.Others > 0 {
+		return fmt.Sprintf("connection lost while %s and %d more were in flight", e.Command(), e.Others)
 	}
 	return fmt.Sprintf("connection lost while %s was in flight", e.Command())
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,13 +67,18 @@ func (e *ConnectError) other() string {
 
 // unit is the socket unit that makes the socket at the path, if one does.
 func (e *ConnectError) unit() unit {
-	switch e.Path {
-	case SystemSocket:
-		return unit{name: "kvstored", privileged: os.Geteuid() != 0}
-	case userSocket():
+	if e.Path == userSocket() {
 		return unit{name: "kvstored", user: true}
 	}
-	return unit{}
+	dir, file := filepath.Split(e.Path)
+	instance, isSocket := strings.CutSuffix(file, ".sock")
+	switch {
+	case dir != systemDir || !isSocket || instance == "":
+		return unit{}
+	case e.Path == SystemSocket:
+		return unit{name: "kvstored", privileged: os.Geteuid() != 0}
+	}
+	return unit{name: "kvstored@" + instance, privileged: os.Geteuid() != 0}
 }
 
 // explainMissing covers a path where nothing is.
@@ -91,22 +97,24 @@ func (e *ConnectError) explainMissing() Advice {
 			Fix: "kvstored --listen " + shellWord(e.Path),
 		}
 	}
-	s := u.show("socket")
-	switch {
+	socket := u.name + ".socket"
+	enable := u.systemctl("enable --now " + socket)
+	switch s := u.show("socket"); {
 	case s["LoadState"] == "not-found":
 		return Advice{Why: "kvstored is not installed", Fix: InstallCommand("kvstored")}
 	case s["LoadState"] == "masked":
-		return Advice{Why: "kvstored.socket is masked", Fix: u.systemctl("unmask kvstored.socket") + "\n" + u.systemctl("enable --now kvstored.socket")}
+		return Advice{Why: socket + " is masked", Fix: u.systemctl("unmask "+socket) + "\n" + enable}
 	case s["ActiveState"] == "active":
-		return Advice{Why: "kvstored.socket is started, but its file was removed", Fix: u.systemctl("restart kvstored.socket")}
+		return Advice{Why: socket + " is started, but its file was removed", Fix: u.systemctl("restart " + socket)}
 	case s["ActiveState"] == "failed":
 		return u.failed()
 	case s["UnitFileState"] == "enabled":
-		return Advice{Why: "kvstored.socket is not started (enabled)", Fix: u.systemctl("start kvstored.socket")}
+		return Advice{Why: socket + " is not started (enabled)", Fix: u.systemctl("start " + socket)}
 	case s["UnitFileState"] == "":
-		return Advice{Why: "kvstored.socket is not started", Fix: u.systemctl("enable --now kvstored.socket")}
+		return Advice{Why: socket + " is not started", Fix: enable}
+	default:
+		return Advice{Why: socket + " is not started (" + s["UnitFileState"] + ")", Fix: enable}
 	}
-	return Advice{Why: "kvstored.socket is not started (" + s["UnitFileState"] + ")", Fix: u.systemctl("enable --now kvstored.socket")}
 }
 
 // explainRefused covers a socket that nobody listens on.
@@ -118,14 +126,14 @@ func (e *ConnectError) explainRefused() Advice {
 			Fix: "kvstored --listen " + shellWord(e.Path),
 		}
 	}
-	s := u.show("socket")
-	switch s["ActiveState"] {
+	socket := u.name + ".socket"
+	switch u.show("socket")["ActiveState"] {
 	case "failed":
 		return u.failed()
 	case "active":
-		return Advice{Why: "kvstored.socket is started, but another socket lies at its path", Fix: u.systemctl("restart kvstored.socket")}
+		return Advice{Why: socket + " is started, but another socket lies at its path", Fix: u.systemctl("restart " + socket)}
 	}
-	return Advice{Why: "kvstored.socket is stopped; this file was left behind", Fix: u.systemctl("start kvstored.socket")}
+	return Advice{Why: socket + " is stopped; this file was left behind", Fix: u.systemctl("start " + socket)}
 }
 
 // explainBusy covers a daemon that takes no connections.
@@ -134,7 +142,7 @@ func (e *ConnectError) explainBusy() Advice {
 	if u.name == "" || !u.managed() {
 		return Advice{Why: "the daemon takes no new connections", Fix: "look at the daemon's own messages"}
 	}
-	return Advice{Why: "kvstored.service takes no new connections", Fix: u.systemctlRead("status kvstored.service")}
+	return Advice{Why: u.name + ".service takes no new connections", Fix: u.systemctlRead("status " + u.name + ".service")}
 }
 
 // explainDenied covers a socket that this user may not open.
@@ -192,6 +200,9 @@ func (e *LostError) Explain() Advice {
 		happened = "the daemon restarted"
 	}
 	a := Advice{Why: happened + "; whether " + name + " happened is unknown, so it was not repeated"}
+	if e.Others > 0 {
+		a.Why = happened + "; whether they happened is unknown, so they were not repeated"
+	}
 	switch {
 	case e.Midway:
 		return Advice{Why: happened, Fix: "run it again"}

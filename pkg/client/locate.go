@@ -6,7 +6,11 @@ import (
 )
 
 // SystemSocket is where the machine's own daemon listens.
-const SystemSocket = "/run/kvstored/kvstored.sock"
+const SystemSocket = systemDir + "kvstored.sock"
+
+// systemDir holds the sockets of the machine's daemons: kvstored@NAME.socket
+// makes NAME.sock in it.
+const systemDir = "/run/kvstored/"
 
 // Source says what named a socket.
 type Source string

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Shells are the shells that completions are made for.
+var Shells = []string{"bash", "zsh", "fish"}
+
+// completion prints the script that teaches a shell to complete kvctl.
+func (a *app) completion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish",
+		Short: "print the completion script for a shell",
+		Long: `Prints the script that teaches a shell to complete the commands and options of
+kvctl. The packages install it already; this is for other installations.
+Completing never starts a daemon.`,
+		Example: `  source <(kvctl completion bash)
+  kvctl completion fish > ~/.config/fish/completions/kvctl.fish`,
+		Args:              exactly(1, "the shell (bash, zsh or fish)"),
+		ValidArgsFunction: cobra.FixedCompletions(Shells, cobra.ShellCompDirectiveNoFileComp),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return WriteCompletion(cmd.Root(), args[0], a.out)
+		},
+	}
+}
+
+// WriteCompletion writes the completion script of a shell.
+func WriteCompletion(root *cobra.Command, shell string, w io.Writer) error {
+	switch shell {
+	case "bash":
+		return root.GenBashCompletionV2(w, true)
+	case "zsh":
+		return root.GenZshCompletion(w)
+	case "fish":
+		return root.GenFishCompletion(w, true)
+	}
+	return failure{what: fmt.Sprintf("no completions for %s", shell), fix: "kvctl completion bash, zsh or fish", code: ExitUsage}
+}
+
+// versionCommand prints the version, for those who do not think of --version.
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "version",
+		Short:             "print the version of kvctl",
+		Example:           "  kvctl version",
+		Args:              atMost(0),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(a.out, "kvctl %s\n", a.version)
+			return err
+		},
+	}
+}

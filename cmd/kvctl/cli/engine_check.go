@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"os/exec"
+
+	"github.com/spf13/cobra"
+)
+
+// engineCheck tries a library without a daemon.
+func (a *app) engineCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check PATH",
+		Short: "try a library without loading it into the daemon",
+		Long: `The library at PATH is loaded in a process of its own, which opens a scratch
+store and puts it through the checks that a reload makes; name, version,
+capabilities and the result of each check are printed. No daemon is needed and
+a running one is not touched. The exit status is that of kvstored check-engine.`,
+		Example: `  kvctl engine check ./libkvstore.so
+  kvctl engine check /usr/lib/kvstored/engines/hash.so`,
+		Args: exactly(1, "the path of a library"),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return []string{"so"}, cobra.ShellCompDirectiveFilterFileExt
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			daemon, err := daemonBinary()
+			if err != nil {
+				return err
+			}
+			check := exec.Command(daemon, "check-engine", args[0])
+			check.Stdin, check.Stdout, check.Stderr = a.in, a.out, a.err
+			return check.Run()
+		},
+	}
+}

@@ -1,0 +1,307 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kvstored/pkg/client"
+	"kvstored/pkg/config"
+)
+
+const (
+	mainConfig = "/etc/kvstored/kvstored.conf"
+	dropIn     = "50-engine.conf" // in FILE.d of the configuration FILE
+)
+
+// engineName is what Engine= takes as a name.
+var engineName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+
+// engineUse changes the configured engine and has it loaded.
+func (a *app) engineUse() *cobra.Command {
+	file := ""
+	cmd := &cobra.Command{
+		Use:   "use NAME|PATH",
+		Short: "choose the library, now and for every start to come",
+		Long: `Writes Engine= into /etc/kvstored/kvstored.conf.d/` + dropIn + ` and has the
+daemon load that library, as kvctl engine reload does. If it is refused, the
+file is put back as it was. Without a running daemon the library is checked, and
+it takes effect at the next start. NAME stands for the library of that name in
+/usr/lib/kvstored/engines. Only root may do this.`,
+		Example: `  sudo kvctl engine use hash
+  sudo kvctl engine use /usr/local/lib/mine.so`,
+		Args: exactly(1, "the name or the path of a library"),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return installedEngines(file), cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			return a.use(args[0], file)
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "the daemon was started with --config `FILE`; write into FILE.d")
+	return cmd
+}
+
+// installedEngines are the names of the libraries in EngineDir=.
+func installedEngines(file string) []string {
+	conf, err := config.Load(config.Where{File: file})
+	if err != nil {
+		return nil
+	}
+	paths, _ := filepath.Glob(filepath.Join(conf.EngineDir, "*.so"))
+	var names []string
+	for _, path := range paths {
+		names = append(names, strings.TrimSuffix(filepath.Base(path), ".so"))
+	}
+	return names
+}
+
+// use makes engine the configured one.
+func (a *app) use(engine, file string) error {
+	if strings.ContainsAny(engine, "/.") {
+		engine = absolute(engine)
+	} else if !engineName.MatchString(engine) {
+		return failure{what: "cannot use " + engine + ": neither a name nor a path", why: "a name has small letters, digits and hyphens", fix: "kvctl engine use /PATH/TO/LIBRARY.so", code: ExitUsage}
+	}
+	if strings.ContainsAny(engine, "\n\r") {
+		return usage("a path with a line break cannot stand in a configuration")
+	}
+	d := choice{engine: engine, file: file, path: filepath.Join(mainConfig+".d", dropIn)}
+	if file != "" {
+		d.path = filepath.Join(file+".d", dropIn)
+	}
+	if err := d.mayWrite(); err != nil {
+		return err
+	}
+	c, err := a.running()
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return a.useLater(&d)
+	}
+	defer c.Close()
+	return a.useNow(&d, c)
+}
+
+// running connects to a daemon that runs; nil if none does.  One that waits
+// for its first connection is not started: it would come up with the old
+// configuration only to be told to change it.
+func (a *app) running() (*client.Conn, error) {
+	path, from := client.Locate(a.socket)
+	switch client.ServiceState(path) {
+	case "inactive", "failed":
+		return nil, nil
+	}
+	c, err := client.DialOptions(context.Background(), path, client.Options{From: from})
+	var none *client.ConnectError
+	if errors.As(err, &none) && (none.Reason == client.Missing || none.Reason == client.Refused) {
+		return nil, nil
+	}
+	return c, err
+}
+
+// useLater checks the library and writes the choice for the next start.
+func (a *app) useLater(d *choice) error {
+	path, err := d.library()
+	if err != nil {
+		return err
+	}
+	daemon, err := daemonBinary()
+	if err != nil {
+		return err
+	}
+	if report, err := exec.Command(daemon, "check-engine", path).CombinedOutput(); err != nil {
+		_, _ = a.err.Write(report)
+		return failure{
+			what: "cannot use " + d.engine + ": " + path + " failed its check",
+			why:  "the reason stands above; nothing was changed",
+			fix:  "kvctl engine check " + path, code: ExitServer,
+		}
+	}
+	if err := d.write(); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "engine %s takes effect at the next start of kvstored; it passed its check\n", d.engine)
+	return a.overruled(d, nil)
+}
+
+// useNow writes the choice and has the daemon load it; where that fails the
+// choice is taken back.
+func (a *app) useNow(d *choice, c *client.Conn) error {
+	if err := d.write(); err != nil {
+		return err
+	}
+	stop := a.patience("the daemon is checking and loading the library")
+	outcome, err := load(c, "")
+	stop()
+	if err == nil {
+		fmt.Fprintln(a.out, printable(outcome))
+		return a.overruled(d, c)
+	}
+	if restoreErr := d.restore(); restoreErr != nil {
+		return restoreErr
+	}
+	f, _ := describe(err)
+	f.why = strings.TrimPrefix(f.why+"; "+d.path+" is as it was before", "; ")
+	return f
+}
+
+// overruled warns where another rule than the choice decides.
+func (a *app) overruled(d *choice, c *client.Conn) error {
+	rule := ""
+	if c != nil {
+		rule = statusField(c, "rule")
+	} else if conf, err := config.Load(d.where()); err == nil {
+		rule = conf.Rule("Engine")
+	}
+	if rule == "" || strings.Contains(rule, dropIn) {
+		return nil
+	}
+	return failure{
+		what: "engine " + d.engine + " is written down, but another rule wins",
+		why:  rule + " stands above " + d.path,
+		fix:  "remove that rule, then: " + client.Sudo("kvctl engine reload"), code: ExitServer,
+	}
+}
+
+// statusField asks the daemon for one field of its status; empty if it has none.
+func statusField(c *client.Conn, name string) string {
+	r, err := c.Do("ENGINE", "STATUS")
+	if err != nil {
+		return ""
+	}
+	fields, err := r.Fields()
+	if err != nil {
+		return ""
+	}
+	at := slices.IndexFunc(fields, func(f client.Field) bool { return f.Name == name })
+	if at < 0 {
+		return ""
+	}
+	return fields[at].Value.Text()
+}
+
+// choice is the drop-in that names the engine, and what was there before.
+type choice struct {
+	engine string
+	file   string // of --config, or ""
+	path   string // of the drop-in
+	before []byte // nil: there was none
+	had    bool
+}
+
+// where is the configuration that the choice belongs to.
+func (d *choice) where() config.Where {
+	return config.Where{File: d.file}
+}
+
+// library is the path that the engine's name stands for.
+func (d *choice) library() (string, error) {
+	if filepath.IsAbs(d.engine) {
+		return d.engine, nil
+	}
+	conf, err := config.Load(d.where())
+	if err != nil {
+		return "", failure{what: "the configuration of kvstored is wrong: " + err.Error(), why: "nothing was changed", code: ExitServer}
+	}
+	return conf.PathOf(d.engine), nil
+}
+
+// mayWrite refuses early, and in words, what writing would refuse late.
+func (d *choice) mayWrite() error {
+	dir := filepath.Dir(d.path)
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		var probe *os.File
+		if probe, err = os.CreateTemp(dir, ".kvctl-*"); err == nil {
+			_ = probe.Close()
+			return os.Remove(probe.Name())
+		}
+	}
+	return d.refused(err)
+}
+
+// refused is the failure to write the drop-in.
+func (d *choice) refused(err error) error {
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		return failure{
+			what: "cannot use " + d.engine + ": only root may change " + filepath.Dir(d.path),
+			why:  "you are not root",
+			fix:  "sudo kvctl engine use " + d.engine, code: ExitServer,
+		}
+	}
+	return failure{what: "cannot write " + d.path + ": " + err.Error(), code: ExitServer}
+}
+
+// write puts the choice in place, whole or not at all.
+func (d *choice) write() error {
+	before, err := os.ReadFile(d.path)
+	switch {
+	case err == nil:
+		d.before, d.had = before, true
+	case !errors.Is(err, fs.ErrNotExist):
+		return d.refused(err)
+	}
+	text := "# written by: kvctl engine use " + d.engine + "\nEngine=" + d.engine + "\n"
+	if err := replaceFile(d.path, []byte(text)); err != nil {
+		return d.refused(err)
+	}
+	return nil
+}
+
+// restore puts back what was there before.
+func (d *choice) restore() error {
+	err := os.Remove(d.path)
+	if d.had {
+		err = replaceFile(d.path, d.before)
+	}
+	if err != nil {
+		return failure{what: "cannot put back " + d.path + ": " + err.Error(), why: "the library was refused", fix: "remove the file, or name the old engine in it", code: ExitServer}
+	}
+	return nil
+}
+
+// replaceFile gives path a new content by one rename, so that a crash leaves
+// the old one or the new one.
+func replaceFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".kvctl-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails once it is renamed
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kvstored/pkg/client"
+)
+
+// The exit statuses of kvctl; "kvctl help exit-codes" explains them.
+const (
+	ExitOK      = 0
+	ExitMissing = 1
+	ExitUsage   = 2
+	ExitServer  = 3
+	ExitConnect = 4
+)
+
+// failure is an error with all that kvctl says of it.
+type failure struct {
+	what string
+	why  string
+	fix  string
+	code int
+}
+
+// Error is the first line.
+func (f failure) Error() string { return f.what }
+
+// quiet ends kvctl with a status and without a word.
+type quiet int
+
+// Error is never printed.
+func (q quiet) Error() string { return fmt.Sprintf("exit %d", int(q)) }
+
+// located puts the place of its cause before a message.
+type located struct {
+	place string
+	err   error
+}
+
+// Error is the cause behind its place.
+func (l located) Error() string { return l.place + ": " + l.err.Error() }
+
+// Unwrap is the cause.
+func (l located) Unwrap() error { return l.err }
+
+// usage is a wrong call of kvctl.
+func usage(what string) error {
+	return failure{what: what, fix: "kvctl --help", code: ExitUsage}
+}
+
+// flagError names a wrong option and where it is described.
+func flagError(cmd *cobra.Command, err error) error {
+	return failure{what: err.Error(), fix: cmd.CommandPath() + " --help", code: ExitUsage}
+}
+
+// report prints an error on standard error and returns the exit status.
+func (a *app) report(err error) int {
+	if err == nil {
+		return ExitOK
+	}
+	f, silent := describe(err)
+	if silent {
+		return f.code
+	}
+	var l located
+	if errors.As(err, &l) {
+		f.what = l.place + ": " + f.what
+	}
+	fmt.Fprintf(a.err, "kvctl: %s\n", printable(f.what))
+	a.advice("why", f.why)
+	a.advice("fix", f.fix)
+	return f.code
+}
+
+// describe finds what to say of an error; silent means nothing.
+func describe(err error) (f failure, silent bool) {
+	var (
+		q       quiet
+		connect *client.ConnectError
+		lost    *client.LostError
+		server  *client.ServerError
+		foreign *client.ProtocolError
+		exit    *exec.ExitError
+	)
+	switch {
+	case errors.As(err, &q):
+		return failure{code: int(q)}, true
+	case errors.As(err, &f):
+		return f, false
+	case errors.As(err, &connect):
+		advice := connect.Explain()
+		return failure{connect.Error(), advice.Why, advice.Fix, ExitConnect}, false
+	case errors.As(err, &lost):
+		advice := lost.Explain()
+		return failure{lost.Error(), advice.Why, advice.Fix, ExitConnect}, false
+	case errors.As(err, &server):
+		return failure{server.Error(), server.Why, server.Fix, ExitServer}, false
+	case errors.As(err, &foreign):
+		return failure{foreign.Error(), "", "use --socket PATH to name the socket of kvstored", ExitConnect}, false
+	case errors.As(err, &exit):
+		return failure{code: exit.ExitCode()}, true
+	}
+	return failure{what: err.Error(), code: ExitUsage}, false
+}
+
+// advice prints "  why: …" or "  fix: …"; further lines stand under the first.
+func (a *app) advice(label, text string) {
+	if text == "" {
+		return
+	}
+	lines := strings.Split(text, "\n")
+	fmt.Fprintf(a.err, "  %s: %s\n", a.style(a.errTTY, "1", label), printable(lines[0]))
+	for _, line := range lines[1:] {
+		fmt.Fprintf(a.err, "       %s\n", printable(line))
+	}
+}
+
+// printable replaces what could steer a terminal: messages quote what servers
+// and files say.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kvstored/pkg/client"
+)
+
+// command sends what stands on the command line, or the lines of standard input.
+func (a *app) command(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 && strings.ContainsAny(args[0], " \t\n") {
+		words, err := split(args[0])
+		if err != nil {
+			return usage(err.Error() + " in: " + args[0])
+		}
+		args = words
+		if len(args) == 0 {
+			return usage("an empty command")
+		}
+	}
+	switch {
+	case len(args) == 0 && a.inTTY:
+		a.help(cmd)
+		return nil
+	case len(args) == 0:
+		return a.lines()
+	case args[0] == "":
+		return usage("an empty command")
+	}
+	c, err := a.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.Send(args...); err != nil {
+		return err
+	}
+	if err := c.Flush(); err != nil {
+		return err
+	}
+	kind, err := a.receive(c, args, true)
+	if err != nil {
+		return explainServer(err, args)
+	}
+	if kind == client.Nil {
+		return quiet(ExitMissing)
+	}
+	return nil
+}
+
+// receive prints the next reply, the answer to args, and returns its kind.
+// last says that nothing follows on this connection.
+func (a *app) receive(c *client.Conn, args []string, last bool) (client.Kind, error) {
+	var kind client.Kind
+	var refused error
+	cut := errors.New("cut")
+	err := c.ReceiveStream(func(s *client.Stream) error {
+		head, err := s.Next()
+		if err != nil {
+			return err
+		}
+		kind = head.Kind
+		if refused, err = serverError(head, s); refused != nil || err != nil {
+			return err
+		}
+		p := printer{app: a, s: s, text: isText(args), last: last}
+		if err := p.reply(head); err != nil {
+			return err
+		}
+		refused = p.refused
+		if p.cut {
+			return cut // what is left need not be sent to us
+		}
+		return nil
+	})
+	if err == cut {
+		c.Abandon()
+		err = nil
+	}
+	if err == nil {
+		err = refused
+	}
+	return kind, err
+}
+
+// serverError reads the error whose head came; nil if it is none.
+func serverError(head client.Token, s *client.Stream) (refused, err error) {
+	switch head.Kind {
+	case client.Error:
+		return client.Reply{Kind: client.Error, Bytes: head.Text}.Err(), nil
+	case client.BlobError:
+		text, err := body(s)
+		return client.Reply{Kind: client.Error, Bytes: text}.Err(), err
+	}
+	return nil, nil
+}
+
+// explainServer adds what kvctl knows about an error of the server.
+func explainServer(err error, args []string) error {
+	var server *client.ServerError
+	if !errors.As(err, &server) || server.Why != "" || server.Fix != "" {
+		return err
+	}
+	f := failure{what: server.Error(), code: ExitServer}
+	name := strings.ToUpper(args[0])
+	switch {
+	case strings.HasPrefix(server.Message, "unknown command"):
+		f.what = "unknown command: " + args[0]
+		if near := nearest(name); near != "" {
+			f.why, f.fix = "the server has no command of that name", "did you mean "+near+"?"
+		} else {
+			f.why, f.fix = "the server has no command of that name", "kvctl help commands"
+		}
+	case strings.HasPrefix(server.Message, "wrong number of arguments"), server.Message == "syntax error":
+		f.what = args[0] + ": " + server.Message
+		if flag := ownFlag(args[1:]); flag != "" {
+			f.why = "what follows " + args[0] + " is sent as it is, " + flag + " too"
+			f.fix = "options of kvctl stand before the command: kvctl " + flag + " " + args[0] + " …"
+		} else if known := protocolCommand(args); known != nil {
+			f.fix = "call it as: " + known.Usage()
+		}
+	case server.Code == "NOPERM":
+		f.fix = client.Sudo("kvctl …")
+		if !strings.HasPrefix(f.fix, "sudo") {
+			f.fix = ""
+		}
+	}
+	return f
+}
+
+// ownFlag finds an option of kvctl among the arguments of a command.
+func ownFlag(args []string) string {
+	for _, arg := range args {
+		name, _, _ := strings.Cut(arg, "=")
+		switch name {
+		case "--json", "--socket", "--color", "--no-newline", "--db", "--help":
+			return name
+		}
+	}
+	return ""
+}
+
+// isText reports whether the answer is text written for people, with lines of
+// its own.
+func isText(args []string) bool {
+	name := strings.ToUpper(args[0])
+	if len(args) > 1 {
+		switch name + " " + strings.ToUpper(args[1]) {
+		case "CLIENT LIST", "CLIENT INFO", "ENGINE CHECK":
+			return true
+		}
+	}
+	return name == "INFO"
+}

@@ -1,0 +1,53 @@
+package cli
+
+// Topic is a page of help about something that is not a command; the manual
+// has each as a section.
+type Topic struct {
+	Name    string // for kvctl help NAME
+	Section string // of kvctl(1)
+	Short   string
+	Rows    [][2]string
+	Text    string // stands behind the rows
+}
+
+// Topics are the pages besides those of the commands.
+var Topics = []Topic{
+	{
+		Name: "exit-codes", Section: "EXIT STATUS", Short: "what the exit statuses mean",
+		Rows: [][2]string{
+			{"0", "the command was carried out"},
+			{"1", "there is no such key (the answer is nil); nothing is printed on a pipe"},
+			{"2", "kvctl was called wrongly, or could not read its input"},
+			{"3", "the server answered an error or refused the request; of lines from standard input, at least one failed"},
+			{"4", "the daemon could not be reached, or the connection was lost and the outcome is unknown"},
+		},
+		Text: `kvctl engine check has the exit status of kvstored check-engine. Lines from
+standard input go on after a failed one, and a missing key among them is not a
+failure: it prints an empty line.
+
+  if name=$(kvctl GET name); then echo "hello $name"; else echo "who?"; fi`,
+	},
+	{
+		Name: "environment", Section: "ENVIRONMENT", Short: "the variables that kvctl heeds",
+		Rows: [][2]string{
+			{"KVSTORE_SOCKET", "the daemon's socket, where --socket does not name one"},
+			{"XDG_RUNTIME_DIR", "without either, kvstored/kvstored.sock in it is used if it exists: the daemon of this user"},
+			{"NO_COLOR", "when not empty, nothing is coloured; so it is with TERM=dumb"},
+		},
+		Text: `Where none of these names a socket, it is /run/kvstored/kvstored.sock.`,
+	},
+	{
+		Name: "json", Section: "JSON", Short: "the form of --json",
+		Rows: [][2]string{
+			{"text", `{"value":"Rojalin","encoding":"utf-8"}`},
+			{"other bytes", `{"value":"//4=","encoding":"base64"}`},
+			{"a number", `{"value":42}`},
+			{"nothing", `{"value":null}, and exit status 1`},
+			{"an array", `{"value":["a",null,7,{"value":"//4=","encoding":"base64"}]}`},
+			{"a map", `{"value":{"engine":"hash","generation":1}}`},
+		},
+		Text: `One object a line on a pipe, spread over several on a terminal. Inside arrays
+and maps text is a plain string and other bytes are an object. Errors stand on
+standard error as always.`,
+	},
+}
