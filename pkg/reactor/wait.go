@@ -14,7 +14,9 @@ import (
 // thread switches; one that does not holds a scheduler slot. So: look first;
 // while events come in quick succession wait in the kernel without telling
 // the scheduler, for a bounded time; else park the goroutine, with the epoll
-// set itself watched by Go's own poller.
+// set itself watched by Go's own poller. Between the two stands a gate, an
+// epoll set that holds ours and is shut but while the goroutine is parked:
+// else every event would wake the runtime's poller beside us.
 const (
 	quickGap    = int64(2 * time.Millisecond)  // mean gap below which a raw wait is worth it
 	rawWait     = int64(8 * time.Millisecond)  // longest raw wait
@@ -25,7 +27,8 @@ const (
 // waiter waits for events of an epoll set. One goroutine uses it.
 type waiter struct {
 	epfd   int
-	file   *os.File // epfd again, known to Go's poller; keeps it open
+	gate   *os.File // an epoll set with epfd in it, known to Go's poller
+	gatefd int
 	raw    syscall.RawConn
 	events [maxEvents]unix.EpollEvent
 	gap    int64 // smoothed nanoseconds between events
@@ -40,28 +43,47 @@ func newWaiter() (*waiter, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	// A descriptor of its own for Go's poller: an os.File closes what it owns.
-	dup, err := unix.FcntlInt(uintptr(epfd), unix.F_DUPFD_CLOEXEC, 3)
+	gatefd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		unix.Close(epfd)
-		return nil, os.NewSyscallError("dup of the epoll set", err)
+		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if err := unix.SetNonblock(dup, true); err != nil {
-		unix.Close(dup)
+	w := &waiter{epfd: epfd, gatefd: gatefd, gap: gapLongest}
+	if err := w.openGate(); err != nil {
+		unix.Close(gatefd)
 		unix.Close(epfd)
-		return nil, os.NewSyscallError("set the epoll set non-blocking", err)
-	}
-	w := &waiter{epfd: epfd, file: os.NewFile(uintptr(dup), "epoll"), gap: gapLongest}
-	if w.raw, err = w.file.SyscallConn(); err != nil {
-		w.close()
 		return nil, err
 	}
 	return w, nil
 }
 
+// openGate puts epfd behind the gate and shows the gate to Go's poller.
+func (w *waiter) openGate() error {
+	if err := unix.EpollCtl(w.gatefd, unix.EPOLL_CTL_ADD, w.epfd, &unix.EpollEvent{}); err != nil {
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	if err := unix.SetNonblock(w.gatefd, true); err != nil { // or os.NewFile does not poll it
+		return os.NewSyscallError("fcntl", err)
+	}
+	w.gate = os.NewFile(uintptr(w.gatefd), "gate")
+	raw, err := w.gate.SyscallConn()
+	w.raw = raw
+	return err
+}
+
 func (w *waiter) close() {
-	w.file.Close()
+	w.gate.Close()
 	unix.Close(w.epfd)
+}
+
+// setGate opens or shuts the gate.
+func (w *waiter) setGate(events uint32) {
+	ev := unix.EpollEvent{Events: events}
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(w.gatefd), unix.EPOLL_CTL_MOD,
+		uintptr(w.epfd), uintptr(unsafe.Pointer(&ev)), 0, 0)
+	if errno != 0 {
+		panic("epoll_ctl: " + errno.Error())
+	}
 }
 
 // poll asks for events, waiting at most ms milliseconds without the Go
@@ -130,7 +152,9 @@ func touch(b *[256]byte) { b[0] = 1 }
 // park lets the goroutine sleep until the epoll set is readable.
 func (w *waiter) park() int {
 	w.n = 0
+	w.setGate(unix.EPOLLIN)
 	err := w.raw.Read(w.tryPoll)
+	w.setGate(0)
 	if err != nil {
 		panic("wait for the epoll set: " + err.Error())
 	}
