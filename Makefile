@@ -28,7 +28,7 @@ HEADERS := $(wildcard libkvstore/*.h)
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 .PHONY: all build need-build engines kvstored kvctl demo test test-system race asan fuzz packages \
-	bench install uninstall lint clean help
+	bench install lint clean help
 
 all: build
 

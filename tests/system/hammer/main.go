@@ -2,6 +2,7 @@
 //
 //	hammer -socket PATH -fill 1000000      # write keys that never change
 //	hammer -socket PATH -keys 1000000      # eight clients until standard input ends
+//	hammer -socket PATH -lines "GET name"  # plain lines, and the bytes of their answers
 //
 // The clients write, read, delete and count without pause, each on keys of its
 // own and on counters that all share, in requests of one to sixteen commands
@@ -22,6 +23,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +37,7 @@ type options struct {
 	keys     int  // this many keys of an earlier -fill are there to be read
 	restarts bool // connections may be closed
 	values   int  // bytes of the largest value
+	lines    []string
 }
 
 // result is what is printed at the end.
@@ -59,7 +62,11 @@ func main() {
 	flag.IntVar(&o.keys, "keys", 0, "`NUMBER` of keys that an earlier -fill wrote")
 	flag.IntVar(&o.values, "values", 300, "the largest value has this many `BYTES`")
 	flag.BoolVar(&o.restarts, "restarts", false, "the server may be restarted and lose its data")
+	lines := flag.Bool("lines", false, "send the arguments as plain lines")
 	flag.Parse()
+	if *lines {
+		o.lines = flag.Args()
+	}
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "hammer:", err)
 		os.Exit(1)
@@ -67,9 +74,41 @@ func main() {
 }
 
 func run(o options) error {
-	if o.fill > 0 {
+	switch {
+	case o.fill > 0:
 		return fill(o)
+	case len(o.lines) > 0:
+		return plain(o)
 	}
+	return load(o)
+}
+
+// plain sends plain lines and prints their answers as they come.
+func plain(o options) error {
+	c := newClient(o, 0)
+	if err := c.connect(); err != nil {
+		return err
+	}
+	var answers []string
+	for _, line := range o.lines {
+		fmt.Fprintf(c.conn, "%s\r\n", line)
+		answer, err := c.in.ReadString('\n')
+		if err == nil && strings.HasPrefix(answer, "$") && answer[1] != '-' {
+			var value string
+			value, err = c.in.ReadString('\n')
+			answer += value
+		}
+		if err != nil {
+			return err
+		}
+		answers = append(answers, strings.Fields(answer)...)
+	}
+	fmt.Println(strings.Join(answers, " "))
+	return nil
+}
+
+// load runs the clients until standard input ends.
+func load(o options) error {
 	var stop atomic.Bool
 	clients := make([]*client, o.clients)
 	errs := make(chan error, o.clients)
