@@ -1,0 +1,180 @@
+/* engine.c - open, close, housekeeping, figures, and the engine's descriptor */
+#include "store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#ifndef KV_ENGINE_VERSION
+#define KV_ENGINE_VERSION "0.1.0"
+#endif
+
+/* ---------------------------------------------------------------- open, close */
+
+static void header_fill(struct kv_store *st, const struct kv_open *open)
+{
+	struct header *h = st->h;
+	uint64_t state = open->seed;
+
+	h->magic = MAGIC;
+	h->layout = LAYOUT;
+	h->size = sizeof *h;
+	for (int i = 0; i < 4; i++)
+		h->seed[i] = hash_step(&state);
+	h->created = open->now;
+	for (int seg = 0; seg < SEGMENTS; seg++)
+		h->reserve[seg] = st->segments[seg].length;
+	h->check = header_check(h);
+	h->max_memory = open->max_memory;
+	h->regions = (struct area){REGIONS_AT, REGIONS_END, 0, META, 0};
+	h->spaces = (struct area){SPACES_AT, SPACES_END, 0, META, 0};
+	h->pool = (struct area){POOL_AT + CHUNK_LINES * LINE, h->reserve[META], 0, META, 0};
+	h->pool_top = CHUNK_LINES;
+	h->large_top = 1;
+	h->due = INT64_MAX;
+}
+
+/* The first pages of `meta`; the limit is checked when it is known where to count. */
+static int header_commit(struct kv_store *st, const struct kv_open *open)
+{
+	struct header count = {.max_memory = open->max_memory};
+	uint64_t len = round_up(sizeof(struct header), PAGE);
+
+	st->h = &count;
+	if (memory_commit(st, META, 0, len) != KV_OK)
+		return KV_NO_MEMORY;
+	memory_attach(st);
+	header_fill(st, open);
+	st->h->committed = len;
+	st->h->used = len;
+	return KV_OK;
+}
+
+int hash_open(const struct kv_open *open, kv_store **store)
+{
+	struct kv_store *st = calloc(1, sizeof *st);
+	int rc;
+
+	if (st == NULL) {
+		snprintf(open->error, open->error_size, "no memory for the store");
+		return KV_NO_MEMORY;
+	}
+	st->log = open->log;
+	st->log_host = open->log_host;
+	rc = memory_open(st, open->error, open->error_size);
+	if (rc == KV_OK && header_commit(st, open) != KV_OK) {
+		snprintf(open->error, open->error_size,
+			 "no memory for an empty store: needs %llu bytes; fix: raise the memory limit",
+			 (unsigned long long)round_up(sizeof(struct header), PAGE));
+		memory_close(st);
+		rc = KV_NO_MEMORY;
+	}
+	if (rc != KV_OK) {
+		free(st);
+		return rc;
+	}
+	*store = st;
+	return KV_OK;
+}
+
+void hash_close(kv_store *st, uint32_t flags)
+{
+	if (!(flags & KV_CLOSE_GIVEN))
+		memory_close(st);
+	free(st);
+}
+
+/* -------------------------------------------------------------------- maintain */
+
+typedef uint64_t slice(struct kv_store *st, uint64_t budget, bool *more);
+
+/* In this order: what gives back comes after what frees. */
+static slice *const slices[] = {space_reap, extent_trim, arena_trim, pool_trim};
+
+int hash_maintain(kv_store *st, struct kv_maintain *m)
+{
+	bool more = false;
+	uint64_t used = expiry_pass(st, m->now, m->budget, m->events, &more);
+
+	for (size_t i = 0; i < sizeof slices / sizeof slices[0]; i++) {
+		if (used >= m->budget)
+			more |= true;
+		else
+			used += slices[i](st, m->budget - used, &more);
+	}
+	m->used = used;
+	m->more = more;
+	m->next = more ? m->now : expiry_next(st) == INT64_MAX ? 0 : expiry_next(st);
+	return KV_OK;
+}
+
+/* ------------------------------------------------------------------------ stat */
+
+/* The lowest space with entries above `number`, or from 0 on. */
+static uint32_t next_space(const struct kv_store *st, uint32_t number)
+{
+	uint32_t best = KV_SPACE_ALL;
+
+	for (uint32_t i = 0; i < st->h->space_count; i++) {
+		const struct space *sp = &st->spaces[i];
+
+		if (sp->state == SPACE_ACTIVE && sp->entries != 0 && sp->number < best &&
+		    (number == KV_SPACE_ALL || sp->number > number))
+			best = sp->number;
+	}
+	return best;
+}
+
+int hash_stat(kv_store *st, struct kv_stat *stat)
+{
+	const struct header *h = st->h;
+	const struct space *sp;
+
+	stat->next_space = next_space(st, stat->space);
+	if (stat->space == KV_SPACE_ALL) {
+		stat->entries = h->entries;
+		stat->expiring = h->expiring;
+		stat->payload = h->payload;
+		stat->memory = h->used;
+		stat->reserved_memory = h->committed;
+		stat->pins = h->pins;
+		return KV_OK;
+	}
+	sp = space_find(st, stat->space);
+	stat->entries = sp != NULL ? sp->entries : 0;
+	stat->expiring = sp != NULL ? sp->expiring : 0;
+	stat->payload = sp != NULL ? sp->payload : 0;
+	stat->memory = 0;
+	stat->reserved_memory = 0;
+	stat->pins = 0;
+	return KV_OK;
+}
+
+/* ------------------------------------------------------------------- descriptor */
+
+static const struct kvstore_engine descriptor = {
+	.size = sizeof(struct kvstore_engine),
+	.abi = KVSTORE_ABI_VERSION,
+	.name = "hash",
+	.version = KV_ENGINE_VERSION,
+	.format = FORMAT,
+	.capabilities = KV_CAP_DELETE | KV_CAP_EXPIRY | KV_CAP_SPACES | KV_CAP_TAGS | KV_CAP_SCAN |
+			KV_CAP_BINARY | KV_CAP_UPDATE | KV_CAP_HANDOVER,
+	.thread_model = KV_THREADS_SERIAL,
+	.max_key = KEY_MAX,
+	.max_value = VALUE_MAX,
+	.open = hash_open,
+	.close = hash_close,
+	.exec = hash_exec,
+	.release = hash_release,
+	.scan = hash_scan,
+	.maintain = hash_maintain,
+	.stat = hash_stat,
+	.offer = hash_offer,
+	.accept = hash_accept,
+	.resume = hash_resume,
+};
+
+KVSTORE_EXPORT const struct kvstore_engine *kvstore_engine(void)
+{
+	return &descriptor;
+}

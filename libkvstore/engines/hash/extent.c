@@ -1,0 +1,201 @@
+/*
+ * extent.c - extents for long entries
+ *
+ * The range of an extent is a power of two, so that a growing value is copied only
+ * when it doubles; its memory is what it needs.  A free extent keeps its range for
+ * others of the same order and its memory until maintain() gives all of it but
+ * the first page back.
+ *
+ * The number of a pin is the page of the extent.  An extent whose entry went while
+ * pins are out is DEAD until the last of them is released.
+ */
+#include "store.h"
+
+#define TRIM_PAGES 256u /* at a time */
+
+static uint64_t pages_for(uint64_t n)
+{
+	return round_up(n + EXTENT_HEAD, PAGE) / PAGE;
+}
+
+static uint32_t order_for(uint64_t pages)
+{
+	uint32_t order = ORDER_MIN;
+
+	while (order < ORDERS && (1ull << order) < pages)
+		order++;
+	return order;
+}
+
+/* Gives the pages of an extent from `keep` on back. */
+static bool cut_pages(struct kv_store *st, uint64_t page, uint64_t keep)
+{
+	struct extent *x = extent_at(st, page);
+
+	if (x->pages <= keep)
+		return true;
+	if (!memory_release(st, LARGE, (page + keep) * PAGE, (x->pages - keep) * PAGE))
+		return false;
+	x->pages = keep;
+	return true;
+}
+
+static bool add_pages(struct kv_store *st, uint64_t page, uint64_t pages)
+{
+	struct extent *x = extent_at(st, page);
+
+	if (pages <= x->pages)
+		return true;
+	if (memory_commit(st, LARGE, (page + x->pages) * PAGE, (pages - x->pages) * PAGE) != KV_OK)
+		return false;
+	x->pages = pages;
+	return true;
+}
+
+static void list_put(struct kv_store *st, uint64_t page)
+{
+	struct header *h = st->h;
+	struct extent *x = extent_at(st, page);
+	bool dirty = x->pages > 1;
+	uint64_t *head = dirty ? &h->large_dirty[x->order] : &h->large_clean[x->order];
+
+	x->state = dirty ? EXTENT_DIRTY : EXTENT_CLEAN;
+	x->next = *head;
+	*head = page;
+	if (dirty)
+		h->large_dirty_pages += x->pages;
+}
+
+static uint64_t list_take(struct kv_store *st, uint32_t order)
+{
+	struct header *h = st->h;
+	uint64_t *head = h->large_dirty[order] != 0 ? &h->large_dirty[order]
+						    : &h->large_clean[order];
+	uint64_t page = *head;
+	struct extent *x;
+
+	if (page == 0)
+		return 0;
+	x = extent_at(st, page);
+	if (x->state == EXTENT_DIRTY)
+		h->large_dirty_pages -= x->pages;
+	*head = x->next;
+	return page;
+}
+
+static uint64_t fresh(struct kv_store *st, uint32_t order)
+{
+	struct header *h = st->h;
+	uint64_t page = h->large_top;
+	struct extent *x;
+
+	if ((page + (1ull << order)) * PAGE > st->segments[LARGE].length)
+		return 0;
+	if (memory_commit(st, LARGE, page * PAGE, PAGE) != KV_OK)
+		return 0;
+	h->large_top += 1ull << order;
+	x = extent_at(st, page);
+	memset(x, 0, sizeof *x);
+	x->order = order;
+	x->pages = 1;
+	return page;
+}
+
+uint64_t extent_alloc(struct kv_store *st, uint64_t n)
+{
+	uint64_t pages = pages_for(n);
+	uint32_t order = order_for(pages);
+	struct extent *x;
+	uint64_t page;
+
+	if (order >= ORDERS)
+		return 0;
+	page = list_take(st, order);
+	if (page == 0)
+		page = fresh(st, order);
+	if (page == 0)
+		return 0;
+	if (!add_pages(st, page, pages)) {
+		list_put(st, page);
+		return 0;
+	}
+	cut_pages(st, page, pages);
+	x = extent_at(st, page);
+	x->state = EXTENT_LIVE;
+	x->pins = 0;
+	x->next = 0;
+	st->h->used += x->pages * PAGE;
+	return page;
+}
+
+bool extent_reach(struct kv_store *st, uint64_t page, uint64_t n)
+{
+	struct extent *x = extent_at(st, page);
+	uint64_t pages = pages_for(n);
+	uint64_t before = x->pages;
+
+	if (pages > 1ull << x->order)
+		return false;
+	if (pages > before ? !add_pages(st, page, pages) : !cut_pages(st, page, pages))
+		return false;
+	st->h->used += (x->pages - before) * PAGE;
+	return true;
+}
+
+void extent_free(struct kv_store *st, uint64_t page)
+{
+	struct extent *x = extent_at(st, page);
+
+	if (x->pins != 0) {
+		x->state = EXTENT_DEAD;
+		return;
+	}
+	st->h->used -= x->pages * PAGE;
+	list_put(st, page);
+}
+
+void extent_unpin(struct kv_store *st, uint64_t page)
+{
+	struct extent *x;
+
+	if (page == 0 || page >= st->h->large_top)
+		return;
+	x = extent_at(st, page);
+	if (x->pins == 0)
+		return;
+	x->pins--;
+	st->h->pins--;
+	if (x->pins == 0 && x->state == EXTENT_DEAD)
+		extent_free(st, page);
+}
+
+/* One piece of the first dirty extent of an order. */
+static bool trim_one(struct kv_store *st, uint32_t order)
+{
+	uint64_t page = list_take(st, order);
+	struct extent *x = extent_at(st, page);
+	uint64_t keep = x->pages > TRIM_PAGES + 1 ? x->pages - TRIM_PAGES : 1;
+	bool done = cut_pages(st, page, keep);
+
+	list_put(st, page);
+	return done;
+}
+
+uint64_t extent_trim(struct kv_store *st, uint64_t budget, bool *more)
+{
+	struct header *h = st->h;
+	uint64_t used = 0;
+
+	for (uint32_t order = 0; order < ORDERS; order++) {
+		while (h->large_dirty[order] != 0) {
+			if (used >= budget) {
+				*more = true;
+				return used;
+			}
+			if (!trim_one(st, order))
+				return used;
+			used += TRIM_PAGES;
+		}
+	}
+	return used;
+}
