@@ -65,11 +65,55 @@ func (p *Parser) Next(buf []byte) (int, error) {
 		if buf[0] != '*' {
 			return p.inline(buf)
 		}
+		if n := p.quick(buf); n > 0 {
+			return n, nil
+		}
 		if n, done, err := p.begin(buf); done || err != nil {
 			return n, err
 		}
 	}
 	return p.bulks(buf)
+}
+
+// quick takes the common request: complete, with short length lines that end
+// in CRLF. It returns 0 for every other one, which the careful way then takes.
+func (p *Parser) quick(buf []byte) int {
+	count, i := short(buf, 1)
+	if i == 0 || count == 0 {
+		return 0
+	}
+	args := p.Args[:0]
+	for ; count > 0; count-- {
+		if i >= len(buf) || buf[i] != '$' {
+			return 0
+		}
+		size, data := short(buf, i+1)
+		end := data + size
+		if data == 0 || end+2 > len(buf) {
+			return 0
+		}
+		args = append(args, buf[data:end:end])
+		i = end + 2
+	}
+	p.Args = args
+	return i
+}
+
+// short reads a number of one to four digits without leading zeros and CRLF
+// at buf[i:]. next is 0 when something else is there.
+func short(buf []byte, i int) (n, next int) {
+	for k := i; k < len(buf)-1 && k < i+5; k++ {
+		c := buf[k] - '0'
+		if c <= 9 {
+			n = n*10 + int(c)
+			continue
+		}
+		if k == i || buf[k] != '\r' || buf[k+1] != '\n' || (buf[i] == '0' && k > i+1) {
+			return 0, 0
+		}
+		return n, k + 2
+	}
+	return 0, 0
 }
 
 // begin reads "*<count>\r\n". done is true when there is nothing to follow.

@@ -20,6 +20,7 @@ import (
 
 	"kvstored/pkg/batch"
 	"kvstored/pkg/command"
+	"kvstored/pkg/engine"
 	"kvstored/pkg/reactor"
 )
 
@@ -171,10 +172,14 @@ func (s *Server) Ping(ctx context.Context) (Figures, error) {
 
 func (s *Server) ask() (Figures, error) {
 	e := s.o.Engine
+	var st batch.Stat
+	var err error
 	e.Lock()
-	st, err := e.Stat(batch.SpaceAll)
+	if e.Has(engine.CapScan) { // without it an engine has no figures
+		st, err = e.Stat(batch.SpaceAll)
+	}
 	e.Unlock()
-	if err != nil && !errors.Is(err, ErrUnsupported) {
+	if err != nil {
 		return Figures{}, fmt.Errorf("ask the engine for its figures: %w", err)
 	}
 	return Figures{
@@ -184,6 +189,3 @@ func (s *Server) ask() (Figures, error) {
 		Memory:   st.Memory,
 	}, nil
 }
-
-// ErrUnsupported is what an engine's error wraps when it lacks the capability.
-var ErrUnsupported error = batch.Unsupported

@@ -53,6 +53,7 @@ type worker struct {
 	refs    []reactor.Ref
 	now     int64 // milliseconds, of this tick
 	inTick  bool
+	engine  string // name of the engine that executed this tick
 	wrote   bool   // since the last housekeeping
 	budget  uint64 // of one slice of housekeeping
 }
@@ -86,7 +87,7 @@ func (w *worker) Open(c *reactor.Conn) bool {
 	c.Data = &client{conn: c, Session: command.Session{
 		ID: c.ID, Proto: 2, UID: peer.UID, GID: peer.GID, PID: peer.PID,
 		MayLoad: access.MayLoadCode(peer), Created: now, LastSeen: now,
-		Addr: w.s.o.Socket + ":0", FD: c.FD, EngineName: w.s.o.Engine.EngineName,
+		Addr: w.s.o.Socket + ":0", FD: c.FD, EngineName: func() string { return w.engine },
 	}}
 	w.s.figures.clients.Add(1)
 	w.s.figures.accepted.Add(1)
@@ -143,10 +144,9 @@ func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor
 // unfinished serves the end of what can be parsed.
 func (w *worker) unfinished(cl *client, p *resp.Parser, left int, err error) (need int, v reactor.Verdict) {
 	if err != resp.ErrIncomplete {
-		w.replies = append(w.replies, command.Reply{})
 		var e resp.Writer
 		e.Error("ERR " + err.Error())
-		w.replies[len(w.replies)-1].Fixed = e.Buf
+		w.replies = append(w.replies, command.Reply{Fixed: e.Buf})
 		p.Reset()
 		return 0, reactor.Broken
 	}
@@ -165,8 +165,12 @@ func (w *worker) unfinished(cl *client, p *resp.Parser, left int, err error) (ne
 
 // plan turns one request into operations and a reply to be made.
 func (w *worker) plan(cl *client, args [][]byte) reactor.Verdict {
-	w.replies = append(w.replies, command.Reply{})
-	i := len(w.replies) - 1
+	i := len(w.replies)
+	if i < cap(w.replies) {
+		w.replies = w.replies[:i+1] // Dispatch overwrites all of it
+	} else {
+		w.replies = append(w.replies, command.Reply{})
+	}
 	r := &w.replies[i]
 	c := &w.call
 	c.Cmd, c.Args, c.Session, c.Batch, c.Now, c.Reply = nil, args, &cl.Session, w.batch, w.now, r
@@ -202,6 +206,7 @@ func (w *worker) Execute() {
 		w.wrote = true
 	}
 	w.countEvents()
+	w.engine = e.EngineName()
 	e.Unlock()
 }
 
@@ -313,7 +318,9 @@ const keptOut = 1 << 20
 func (w *worker) Done() {
 	w.s.figures.commands.Add(uint64(len(w.replies)))
 	w.s.figures.ticks.Add(1)
-	clear(w.replies)
+	for _, st := range w.steps { // their replies may be large; the others' are reused as they are
+		w.replies[st.reply] = command.Reply{}
+	}
 	clear(w.steps)
 	w.replies, w.steps = w.replies[:0], w.steps[:0]
 	w.batch.Reset()
