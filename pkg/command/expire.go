@@ -80,7 +80,7 @@ func planPexpiretime(c *Call) { c.meta(renderPexpiretime) }
 
 func renderTTL(w *resp.Writer, b *batch.Batch, r *Reply) {
 	if o := b.Op(r.Op); timed(w, o, r) {
-		w.Int((max(o.Expiry-r.Num, 0) + 500) / 1000)
+		w.Int(nearestSecond(max(o.Expiry-r.Num, 0)))
 	}
 }
 
@@ -92,7 +92,7 @@ func renderPTTL(w *resp.Writer, b *batch.Batch, r *Reply) {
 
 func renderExpiretime(w *resp.Writer, b *batch.Batch, r *Reply) {
 	if o := b.Op(r.Op); timed(w, o, r) {
-		w.Int((o.Expiry + 500) / 1000)
+		w.Int(nearestSecond(o.Expiry))
 	}
 }
 
@@ -101,6 +101,10 @@ func renderPexpiretime(w *resp.Writer, b *batch.Batch, r *Reply) {
 		w.Int(o.Expiry)
 	}
 }
+
+// nearestSecond rounds milliseconds, not negative, as Redis does; the largest
+// there are do not overflow.
+func nearestSecond(ms int64) int64 { return int64((uint64(ms) + 500) / 1000) }
 
 // timed tells whether the entry has an expiry time; else it writes the reply.
 func timed(w *resp.Writer, o *batch.Op, r *Reply) bool {

@@ -80,7 +80,7 @@ func writeInfos(w *resp.Writer, cmds []*Command) {
 	w.Array(len(cmds))
 	for _, cmd := range cmds {
 		if cmd == nil {
-			w.NullArray()
+			w.Null()
 			continue
 		}
 		writeInfo(w, cmd)

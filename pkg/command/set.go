@@ -261,6 +261,7 @@ func planGetex(c *Call) {
 	var expiry int64
 	if timeArg != 0 {
 		if expiry, ok = c.expiry(timeArg, opts); !ok {
+			c.failIfThere()
 			return
 		}
 	}
@@ -270,4 +271,25 @@ func planGetex(c *Call) {
 		a.Flags = batch.Persist
 	}
 	c.Reply.Op, c.Reply.Render = op, renderOld
+}
+
+// failIfThere makes the error that is the reply depend on the key: without it
+// the reply is null. GETEX looks for the key before it looks at the time.
+func (c *Call) failIfThere() {
+	text := c.Reply.Fixed
+	c.Reply.Fixed = nil
+	c.Reply.Op = c.Batch.Meta(c.Session.DB, c.Args[1])
+	c.Reply.Data = text
+	c.Reply.Render = renderIfThere
+}
+
+func renderIfThere(w *resp.Writer, b *batch.Batch, r *Reply) {
+	o := b.Op(r.Op)
+	switch {
+	case failed(w, o, r):
+	case o.Status == batch.NotFound:
+		w.Null()
+	default:
+		w.Raw(r.Data)
+	}
 }
