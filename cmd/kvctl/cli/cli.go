@@ -88,7 +88,7 @@ A missing key prints nothing and exits with 1; see kvctl help exit-codes.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		ValidArgsFunction: completeCommand,
-		RunE:              func(cmd *cobra.Command, args []string) error { return a.command(cmd, args) },
+		RunE:              a.command,
 	}
 	cmd.SetOut(a.out)
 	cmd.SetErr(a.err)

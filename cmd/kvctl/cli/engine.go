@@ -83,8 +83,13 @@ func refusal(err error) error {
 		return err
 	}
 	f := failure{what: server.Message, why: server.Why, fix: server.Fix, code: ExitServer}
-	if server.Code == "NOPERM" && f.fix == "" {
-		f.why, f.fix = "only root and the daemon itself may load code", client.Sudo("kvctl engine …")
+	switch {
+	case strings.HasPrefix(server.Message, "unknown command"):
+		f.what = "the server at this socket is not kvstored"
+		f.why = "it does not know the command ENGINE"
+		f.fix = "use --socket PATH to name the socket of kvstored"
+	case server.Code == "NOPERM" && f.fix == "" && os.Geteuid() != 0:
+		f.fix = "sudo kvctl engine …"
 	}
 	return f
 }

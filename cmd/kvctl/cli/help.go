@@ -148,6 +148,18 @@ func (a *app) help(cmd *cobra.Command) {
 	}
 }
 
+// brief is what kvctl says on a terminal when it is not told anything.
+func (a *app) brief() {
+	fmt.Fprintln(a.out, "kvctl sends a command to kvstored, this machine's key-value store:")
+	a.rows([][2]string{
+		{"kvctl SET name Rojalin", "keep a value"},
+		{"kvctl GET name", "print it"},
+		{"kvctl engine status", "which library holds the data"},
+		{"kvctl help commands", "all that the server can do"},
+		{"kvctl --help", "options, input from files, JSON"},
+	})
+}
+
 // UsageLine is how a command is called.
 func UsageLine(cmd *cobra.Command) string {
 	if !cmd.HasParent() {

@@ -2,15 +2,17 @@ package cli
 
 import (
 	"errors"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"kvstored/pkg/client"
+	"kvstored/pkg/command"
 )
 
 // command sends what stands on the command line, or the lines of standard input.
-func (a *app) command(cmd *cobra.Command, args []string) error {
+func (a *app) command(_ *cobra.Command, args []string) error {
 	if len(args) == 1 && strings.ContainsAny(args[0], " \t\n") {
 		words, err := split(args[0])
 		if err != nil {
@@ -23,7 +25,7 @@ func (a *app) command(cmd *cobra.Command, args []string) error {
 	}
 	switch {
 	case len(args) == 0 && a.inTTY:
-		a.help(cmd)
+		a.brief()
 		return nil
 	case len(args) == 0:
 		return a.lines()
@@ -101,32 +103,47 @@ func serverError(head client.Token, s *client.Stream) (refused, err error) {
 // explainServer adds what kvctl knows about an error of the server.
 func explainServer(err error, args []string) error {
 	var server *client.ServerError
-	if !errors.As(err, &server) || server.Why != "" || server.Fix != "" {
+	if !errors.As(err, &server) {
 		return err
 	}
-	f := failure{what: server.Error(), code: ExitServer}
-	name := strings.ToUpper(args[0])
+	f := failure{what: commandName(args) + ": " + strings.TrimPrefix(server.Error(), "ERR "), code: ExitServer}
 	switch {
+	case server.Why != "" || server.Fix != "":
+		f.what = commandName(args) + ": " + server.Message
+		f.why, f.fix = server.Why, server.Fix
 	case strings.HasPrefix(server.Message, "unknown command"):
-		f.what = "unknown command: " + args[0]
-		if near := nearest(name); near != "" {
-			f.why, f.fix = "the server has no command of that name", "did you mean "+near+"?"
-		} else {
-			f.why, f.fix = "the server has no command of that name", "kvctl help commands"
-		}
+		f = unknownCommand(args[0], server.Message)
 	case strings.HasPrefix(server.Message, "wrong number of arguments"), server.Message == "syntax error":
-		f.what = args[0] + ": " + server.Message
 		if flag := ownFlag(args[1:]); flag != "" {
 			f.why = "what follows " + args[0] + " is sent as it is, " + flag + " too"
 			f.fix = "options of kvctl stand before the command: kvctl " + flag + " " + args[0] + " …"
 		} else if known := protocolCommand(args); known != nil {
 			f.fix = "call it as: " + known.Usage()
 		}
-	case server.Code == "NOPERM":
-		f.fix = client.Sudo("kvctl …")
-		if !strings.HasPrefix(f.fix, "sudo") {
-			f.fix = ""
-		}
+	case server.Code == "NOPERM" && os.Geteuid() != 0:
+		f.fix = "sudo kvctl …"
+	}
+	return f
+}
+
+// commandName is the command as it was typed, with the subcommand where that
+// is what does the work.
+func commandName(args []string) string {
+	if known := command.Lookup([]byte(args[0])); known != nil && len(known.Subcommands) > 0 && len(args) > 1 {
+		return args[0] + " " + args[1]
+	}
+	return args[0]
+}
+
+// unknownCommand says that the server lacks a command, and why if it tells.
+func unknownCommand(name, message string) failure {
+	f := failure{what: "unknown command: " + name, why: "the server has no command of that name", fix: "kvctl help commands", code: ExitServer}
+	if _, lacks, ok := strings.Cut(message, "': "); ok {
+		f.why = lacks
+		return f
+	}
+	if near := nearest(strings.ToUpper(name)); near != "" && near != strings.ToUpper(name) {
+		f.fix = "did you mean " + near + "?"
 	}
 	return f
 }

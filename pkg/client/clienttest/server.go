@@ -167,7 +167,7 @@ type entry struct {
 var table = map[string]entry{
 	"PING":    {1, func(_ *Server, c *conn, _ []string) { c.line("+PONG") }},
 	"ECHO":    {2, func(_ *Server, c *conn, a []string) { c.bulk(a[1]) }},
-	"RAW":     {2, func(_ *Server, c *conn, a []string) { _, _ = c.out.WriteString(a[1]) }},
+	"RAW":     {2, raw},
 	"HELLO":   {1, hello},
 	"SELECT":  {2, selectDB},
 	"SET":     {3, set},
@@ -255,6 +255,11 @@ func (s *Server) space(c *conn) map[string]string {
 		s.db[c.db] = map[string]string{}
 	}
 	return s.db[c.db]
+}
+
+// raw answers exactly the bytes given, \n standing for the end of a line.
+func raw(_ *Server, c *conn, args []string) {
+	_, _ = c.out.WriteString(strings.ReplaceAll(args[1], `\n`, "\r\n"))
 }
 
 func hello(s *Server, c *conn, args []string) {
@@ -388,11 +393,11 @@ func engine(s *Server, c *conn, args []string) {
 			return
 		}
 		if path == s.engine {
-			c.line("+OK unchanged: serving " + name + " " + version + " (generation 1)")
+			c.line("+unchanged: serving " + name + " " + version + " (generation 1)")
 			return
 		}
 		s.engine = path
-		c.line("+OK serving " + name + " " + version + " (generation 2)")
+		c.line("+serving " + name + " " + version + " (generation 2)")
 	default:
 		c.line("-ERR unknown subcommand '" + args[1] + "'. Try ENGINE HELP.")
 	}
@@ -416,6 +421,15 @@ func (s *Server) configured() string {
 	return s.engine
 }
 
+// rule is where the configured engine stands.
+func (s *Server) rule() string {
+	path := filepath.Join(filepath.Dir(s.Path), "kvstored.conf.d", "50-engine.conf")
+	if _, err := os.Stat(path); err != nil {
+		return "Engine=/usr/lib/libkvstore.so (default)"
+	}
+	return "Engine=" + s.configured() + " (" + path + ":2)"
+}
+
 // library reads the first line of a test library.
 func library(path string) (name, version string, ok bool) {
 	if path == "/usr/lib/libkvstore.so" {
@@ -435,7 +449,7 @@ func (s *Server) status() []string {
 	return []string{
 		"state", "serving", "engine", name, "version", version, "abi", "1", "format", name + "/1",
 		"path", s.engine, "sha256", strings.Repeat("ab", 32), "capabilities", "delete expiry spaces",
-		"generation", "1", "loaded_at", "2026-11-23T18:00:00Z", "disk", "changed", "rule", "/etc/kvstored/kvstored.conf:3",
+		"generation", "1", "loaded_at", "2026-11-23T18:00:00Z", "disk", "changed", "rule", s.rule(),
 		"keys", "1234567", "memory", "123456789", "pins", "0", "swaps", "2", "refused", "1",
 		"last_swap", "hash 0.1.0 -> hash 0.1.1 in 12 ms",
 		"last_error", "/tmp/x.so: no symbol kvstore_engine", "last_error_why", "not a kvstored engine",
