@@ -9,7 +9,6 @@ package resp
 import (
 	"bytes"
 	"errors"
-	"fmt"
 )
 
 // Limits of one request.
@@ -145,7 +144,7 @@ func (p *Parser) bulks(buf []byte) (int, error) {
 			return 0, ErrIncomplete
 		}
 		if c := buf[p.pos]; c != '$' {
-			return 0, ProtocolError(fmt.Sprintf("expected '$', got '%c'", c))
+			return 0, ProtocolError("expected '$', got '" + string([]byte{c}) + "'")
 		}
 		size, data, err := number(buf, p.pos, "too big bulk count string")
 		if err != nil {
@@ -206,7 +205,7 @@ func number(buf []byte, at int, tooBig string) (value int64, next int, err error
 
 // badNumber tells an unfinished line from one that is too long or no number.
 func badNumber(line []byte, tooBig string) error {
-	cr := bytes.IndexByte(line, '\r')
+	cr := bytes.IndexByte(line[:min(len(line), MaxInline+1)], '\r')
 	switch {
 	case cr < 0 && len(line) > MaxInline:
 		return ProtocolError(tooBig)
@@ -218,7 +217,7 @@ func badNumber(line []byte, tooBig string) error {
 
 // inline reads a line of blank-separated words, with quotes as Redis has them.
 func (p *Parser) inline(buf []byte) (int, error) {
-	nl := bytes.IndexByte(buf, '\n')
+	nl := bytes.IndexByte(buf[:min(len(buf), MaxInline+1)], '\n')
 	if nl < 0 {
 		if len(buf) > MaxInline {
 			return 0, ProtocolError("too big inline request")
