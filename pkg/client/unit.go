@@ -15,6 +15,10 @@ import (
 // askLimit bounds a question to systemd or to whoever listens.
 const askLimit = 2 * time.Second
 
+// systemdRuns is the directory that exists where systemd is the init; tests
+// name another.
+var systemdRuns = "/run/systemd/system"
+
 // unit is a pair NAME.socket and NAME.service of systemd.
 type unit struct {
 	name       string // empty: no unit is known to make the socket
@@ -24,7 +28,7 @@ type unit struct {
 
 // managed reports whether systemd runs here and can be asked.
 func (u unit) managed() bool {
-	_, err := os.Stat("/run/systemd/system")
+	_, err := os.Stat(systemdRuns)
 	return err == nil && systemctlPath() != ""
 }
 

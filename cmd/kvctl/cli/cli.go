@@ -55,7 +55,9 @@ func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // Root is the tree of commands, for generators of documents.
 func Root(version string) *cobra.Command {
-	return (&app{in: os.Stdin, out: bufio.NewWriter(io.Discard), err: io.Discard, version: version}).root()
+	root := (&app{in: os.Stdin, out: bufio.NewWriter(io.Discard), err: io.Discard, version: version}).root()
+	root.InitDefaultHelpCmd()
+	return root
 }
 
 // root builds the tree of commands.

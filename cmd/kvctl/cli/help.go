@@ -190,7 +190,7 @@ func FlagRows(sets ...*pflag.FlagSet) [][2]string {
 	for _, set := range sets {
 		set.SortFlags = false
 		set.VisitAll(func(f *pflag.Flag) {
-			if f.Hidden || seen[f.Name] {
+			if f.Hidden || seen[f.Name] || strings.HasPrefix(f.Usage, "help for ") {
 				return
 			}
 			seen[f.Name] = true
