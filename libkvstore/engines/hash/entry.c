@@ -14,29 +14,6 @@
  */
 #include "store.h"
 
-#define HAS_EXPIRY 8u
-#define HAS_TAG 16u
-#define SID_SHIFT 5
-#define SID_MAX 127u
-#define KEY_SHIFT 12
-#define SHORT_KEY 255u
-#define VALUE_SHIFT 20
-#define WIDE 4095u
-#define WIDE_BYTES 20u
-#define WORD_BYTES 4u
-
-static inline bool is_wide(uint32_t word)
-{
-	return word >> VALUE_SHIFT == WIDE;
-}
-
-/* Bytes from the block's start to the key. */
-static inline uint64_t head_bytes(uint32_t word)
-{
-	return WORD_BYTES + (is_wide(word) ? WIDE_BYTES : 0) + (word & HAS_EXPIRY ? 8 : 0) +
-	       (word & HAS_TAG ? 4 : 0);
-}
-
 static uint32_t granules_for(uint64_t bytes)
 {
 	uint32_t n = (uint32_t)((bytes + GRANULE - 1) / GRANULE);
@@ -153,47 +130,6 @@ void entry_free(struct kv_store *st, uint64_t slot)
 	arena_free(st, slot & SLOT_AT,
 		   (load32(block) & BLOCK_STATE) == BLOCK_LIVE ? entry_granules(block)
 							      : load32(block) >> BLOCK_SIZE_SHIFT);
-}
-
-void entry_read(const struct kv_store *st, uint64_t slot, struct entry *e)
-{
-	uint8_t *p = entry_at(st, slot);
-	uint32_t word = load32(p);
-
-	e->block = p;
-	e->word = word;
-	p += WORD_BYTES;
-	if (UNLIKELY(is_wide(word))) {
-		e->key_len = load32(p);
-		e->value_len = load64(p + 4);
-		e->sid = load32(p + 16);
-		p += WIDE_BYTES;
-	} else {
-		e->key_len = (word >> KEY_SHIFT) & 255;
-		e->value_len = word >> VALUE_SHIFT;
-		e->sid = (word >> SID_SHIFT) & SID_MAX;
-	}
-	e->expiry = 0;
-	e->tag = 0;
-	if (word & HAS_EXPIRY) {
-		e->expiry = (int64_t)load64(p);
-		p += 8;
-	}
-	if (word & HAS_TAG) {
-		e->tag = load32(p);
-		p += 4;
-	}
-	e->key = p;
-	e->value = p + e->key_len;
-}
-
-bool entry_is(const struct kv_store *st, uint64_t slot, const void *key, uint64_t key_len)
-{
-	const uint8_t *p = entry_at(st, slot);
-	uint32_t word = load32(p);
-	uint64_t len = is_wide(word) ? load32(p + WORD_BYTES) : (word >> KEY_SHIFT) & 255;
-
-	return len == key_len && (len == 0 || memcmp(p + head_bytes(word), key, len) == 0);
 }
 
 bool entry_is_wide(const struct entry *e)

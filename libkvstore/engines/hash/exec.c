@@ -45,21 +45,15 @@ static void ask_bucket(struct kv_store *st, const struct kv_op *op, uint64_t *ha
 	__builtin_prefetch(*line);
 }
 
-static void ask_entry(struct kv_store *st, uint64_t hash, const struct bucket *line)
+static inline void ask_entry(struct kv_store *st, uint64_t hash, const struct bucket *line)
 {
-	uint64_t print = slot_print(hash);
+	if (UNLIKELY(line->slot[7] & SLOT_LINK))
+		__builtin_prefetch(pool_at(st, (uint32_t)(line->slot[7] & SLOT_AT)));
+	for (unsigned bits = index_match(line, hash); bits != 0; bits &= bits - 1) {
+		const uint8_t *p = entry_at(st, line->slot[__builtin_ctz(bits)]);
 
-	for (unsigned i = 0; i < 8; i++) {
-		uint64_t s = line->slot[i];
-
-		if (UNLIKELY(s & SLOT_LINK)) {
-			__builtin_prefetch(pool_at(st, (uint32_t)(s & SLOT_AT)));
-		} else if (UNLIKELY(((s ^ print) & SLOT_PRINT) == 0)) {
-			const uint8_t *p = entry_at(st, s);
-
-			__builtin_prefetch(p);
-			__builtin_prefetch(p + 63);
-		}
+		__builtin_prefetch(p);
+		__builtin_prefetch(p + 63);
 	}
 }
 

@@ -37,18 +37,14 @@ static uint64_t mask_for(uint64_t buckets)
 uint64_t *index_find(const struct kv_store *st, const struct space *sp, uint64_t hash,
 		     const void *key, uint64_t key_len)
 {
-	uint64_t print = slot_print(hash);
 	struct bucket *line = index_at(st, sp, index_bucket(sp, hash));
 
 	for (; line != NULL; line = index_next(st, line)) {
-		for (unsigned i = 0; i < 8; i++) {
-			uint64_t s = line->slot[i];
+		for (unsigned bits = index_match(line, hash); bits != 0; bits &= bits - 1) {
+			uint64_t *slot = &line->slot[__builtin_ctz(bits)];
 
-			if (LIKELY(((s ^ print) & SLOT_PRINT) != 0) || (s & SLOT_AT) == 0 ||
-			    (s & SLOT_LINK))
-				continue;
-			if (LIKELY(entry_is(st, s, key, key_len)))
-				return &line->slot[i];
+			if (LIKELY((*slot & SLOT_AT) != 0 && entry_is(st, *slot, key, key_len)))
+				return slot;
 		}
 	}
 	return NULL;

@@ -1,0 +1,324 @@
+/*
+ * layout.h - the memory layout of the engine `hash`
+ *
+ * A store is three files in memory (memfd), each mapped once into a large
+ * reserved range of addresses, so that they grow in place and never move:
+ *
+ *   meta   | header | regions | spaces | pool .......................... |
+ *   small  | region 0 (1 MiB) | region 1 | ...   blocks of 4-byte granules |
+ *   large  | extent | extent  | ...              blocks of 4 KiB pages     |
+ *
+ * header   Everything that is one per store: geometry and seed (never changed
+ *          after open), counters, free lists.
+ * regions  One struct region per MiB of `small`.
+ * spaces   One struct space per space in use; its number is the space id (sid).
+ * pool     Lines of 64 bytes, handed out in powers of two up to 64 KiB: buckets,
+ *          overflow lines, directories, due tables.
+ * small    Entries up to 32 KiB.  Blocks follow each other without a gap inside a
+ *          region and never cross its end, so a region can be walked, emptied
+ *          and given back by itself.
+ * large    Longer entries, each in an extent of its own whose range of addresses
+ *          is a power of two and whose memory is what it needs.
+ *
+ * Nothing in the files is an address: small blocks are counted in granules,
+ * extents in pages, lines of the pool in lines, 0 being none.
+ *
+ * An entry (see entry.c) is written completely, then its first word makes it
+ * live, then one atomic store of its 64-bit slot publishes it; the one that it
+ * replaces is freed after that.  Every block says whether it is live, how long it is
+ * and to which space it belongs, so the index can be made anew by walking the blocks.
+ *
+ * The index (index.c) is one table per space: linear hashing over buckets of
+ * one cache line, eight slots each, growing and shrinking by one bucket at a time.
+ * A slot:
+ *
+ *   63      40 39   38     37    36                                 0
+ *   | print  |link|expiry|large| granule in `small`, page in `large`,  |
+ *   |        |    |      |     | or line of the pool for a link         |
+ */
+#ifndef HASH_LAYOUT_H
+#define HASH_LAYOUT_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "../../kvstore.h"
+
+#define FORMAT "hash-1"
+#define MAGIC 0x31687361682d766bull /* "kv-hash1" */
+#define LAYOUT 1u
+
+#define PAGE 4096ull
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define NONE64 UINT64_MAX
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* ---------------------------------------------------------------- geometry */
+
+enum segment { META, SMALL, LARGE, SEGMENTS };
+
+/* Offsets in `meta`. */
+#define REGIONS_AT (1 * MIB)
+#define REGIONS_END (16 * MIB)
+#define SPACES_AT (16 * MIB)
+#define SPACES_END (2 * GIB)
+#define POOL_AT (2 * GIB)
+#define META_RESERVE (258 * GIB)
+#define SMALL_RESERVE (512 * GIB)
+#define LARGE_RESERVE (4096 * GIB)
+
+#define LINE 64u
+#define POOL_CLASSES 11u /* 64 << 0 .. 64 << 10 */
+#define CHUNK_CLASS 10u
+#define CHUNK_LINES 1024u
+
+#define GRANULE 4u
+#define REGION_SIZE MIB
+#define REGION_GRANULES ((uint32_t)(REGION_SIZE / GRANULE))
+#define SMALL_MAX (32 * KIB) /* longest block in `small` */
+#define BLOCK_MIN 5u         /* granules: what a free block needs for its links */
+#define BINS 352u
+#define BIN_WORDS ((BINS + 63) / 64)
+
+#define EXTENT_HEAD 64u
+#define ORDER_MIN 4u  /* 64 KiB */
+#define ORDERS 26u    /* the last: 128 GiB */
+#define KEY_MAX (1ull << 30)
+#define VALUE_MAX (1ull << 36)
+
+#define DUE_CLASS 3u /* 128 times of 32 bits: a chunk in groups of eight buckets */
+#define DUE_GROUP 8u
+#define DUE_NONE UINT32_MAX
+#define SPACE_HEADS 4096u
+#define DIR_ENTRIES 8192u /* of one full directory */
+#define TOPS 64u
+
+/* --------------------------------------------------------------- structures */
+
+/* A part of `meta` or all of another file that grows from its start. */
+struct area {
+	uint64_t start;
+	uint64_t end;       /* may not grow beyond */
+	uint64_t committed; /* memory is there up to here */
+	uint32_t segment;
+	uint32_t reserved;
+};
+
+enum region_state { REGION_NEVER, REGION_USED, REGION_FREE, REGION_HOLE, REGION_MOVING };
+
+/* One MiB of `small`. */
+struct region {
+	uint32_t live;      /* granules in live blocks */
+	uint32_t state;     /* enum region_state */
+	uint32_t committed; /* bytes, from its start */
+	uint32_t next;      /* region number + 1, in the lists of free regions */
+};
+
+enum space_state { SPACE_NONE, SPACE_ACTIVE, SPACE_DETACHED };
+
+struct space {
+	uint32_t number;
+	uint32_t sid;
+	uint32_t state; /* enum space_state */
+	uint32_t next;  /* sid + 1: same head, free list or detached list */
+	uint64_t buckets;
+	uint64_t mask; /* of the deeper level: buckets <= mask + 1 < 2 * buckets */
+	uint64_t entries;
+	uint64_t expiring;
+	uint64_t payload;
+	uint32_t chunk_class; /* of the first chunk while it is the only one */
+	uint32_t dir_class;   /* of the first directory */
+	uint32_t top[TOPS];   /* directories, lines of the pool */
+	uint32_t pad[46];
+};
+
+/* One chunk of a space's buckets. */
+struct dir {
+	uint32_t chunk; /* line of its first bucket */
+	uint32_t due;   /* line of its due table, 0: no entry of it expires */
+};
+
+/* Eight slots; the last one may be a link to a further line. */
+struct bucket {
+	uint64_t slot[8];
+};
+
+enum extent_state { EXTENT_LIVE = 1, EXTENT_DEAD, EXTENT_DIRTY, EXTENT_CLEAN };
+
+/* The first line of an extent; the entry follows. */
+struct extent {
+	uint32_t state; /* enum extent_state */
+	uint32_t order;
+	uint64_t pages; /* with memory */
+	uint64_t pins;
+	uint64_t next; /* page of the next free one */
+	uint64_t pad[4];
+};
+
+struct header {
+	/* Never changed after open; `check` covers it. */
+	uint64_t magic;
+	uint32_t layout;
+	uint32_t size;
+	uint64_t seed[4];
+	int64_t created;
+	uint64_t reserve[SEGMENTS];
+	uint64_t check;
+	/* Changes. */
+	uint64_t max_memory;
+	uint64_t committed; /* bytes held from the system */
+	uint64_t used;      /* bytes of it in use */
+	uint64_t entries;
+	uint64_t expiring;
+	uint64_t payload;
+	uint64_t pins;
+	struct area regions;
+	struct area spaces;
+	struct area pool;
+	/* pool.c */
+	uint64_t pool_top; /* line */
+	uint32_t pool_free[POOL_CLASSES];
+	uint32_t pool_holes; /* free chunks without memory */
+	uint32_t pool_free_chunks;
+	uint32_t pool_pad;
+	/* arena.c */
+	uint32_t region_count;
+	uint32_t region_now;   /* number + 1 of the region that is being filled */
+	uint32_t region_top;   /* granule in it where its blocks end */
+	uint32_t region_free;  /* lists */
+	uint32_t region_holes;
+	uint32_t region_frees; /* length of region_free */
+	uint64_t bin_map[BIN_WORDS];
+	uint64_t bins[BINS];
+	uint64_t free_granules; /* in free blocks */
+	uint32_t move_region;   /* number + 1 of the region that is being emptied */
+	uint32_t move_at;
+	/* extent.c */
+	uint64_t large_top; /* page */
+	uint64_t large_dirty[ORDERS + 1];
+	uint64_t large_clean[ORDERS + 1];
+	uint64_t large_dirty_pages;
+	/* space.c */
+	uint32_t space_count; /* descriptors ever used */
+	uint32_t space_free;
+	uint32_t space_detached;
+	uint32_t space_pad;
+	/* expiry.c */
+	int64_t due;        /* no entry goes before, INT64_MAX: none */
+	int64_t pass_due;   /* the same, of what the present pass has seen */
+	uint32_t pass_on;
+	uint32_t pass_space;
+	uint64_t pass_group;
+	uint32_t space_head[SPACE_HEADS];
+};
+
+/* What offer() passes beside the segments. */
+struct offer_state {
+	uint64_t magic;
+	uint64_t header_size;
+	uint64_t header_sum; /* of all of struct header */
+};
+
+/* The open store of this generation; all that is not in the files. */
+struct kv_store {
+	struct header *h;
+	struct space *spaces;
+	struct region *regions;
+	struct bucket *pool;
+	uint8_t *base[SEGMENTS];
+	int fd[SEGMENTS];
+	struct space *last; /* the space that was looked up last */
+	void (*log)(void *log_host, int level, const char *text);
+	void *log_host;
+	struct kv_segment segments[SEGMENTS];
+	struct offer_state state;
+};
+
+/* ------------------------------------------------------------------- slots */
+
+#define SLOT_AT ((1ull << 37) - 1)
+#define SLOT_LARGE (1ull << 37)
+#define SLOT_EXPIRY (1ull << 38)
+#define SLOT_LINK (1ull << 39)
+#define SLOT_PRINT (~0ull << 40)
+#define PRINT_FROM 12u /* bits 12 to 35 of the hash make the print */
+
+static inline uint64_t slot_print(uint64_t hash)
+{
+	return (hash << (40 - PRINT_FROM)) & SLOT_PRINT;
+}
+
+/* ---------------------------------------------------------------- unaligned */
+
+static inline uint32_t load32(const void *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof v);
+	return v;
+}
+
+static inline uint64_t load64(const void *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof v);
+	return v;
+}
+
+static inline void store64(void *p, uint64_t v)
+{
+	memcpy(p, &v, sizeof v);
+}
+
+static inline void store32(void *p, uint32_t v)
+{
+	memcpy(p, &v, sizeof v);
+}
+
+static inline uint64_t round_up(uint64_t n, uint64_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
+/* ----------------------------------------------------------- words of blocks */
+
+/*
+ * The first word of a block in `small`: state (2 bits), whether the block before it
+ * is free, then by state: of an entry see entry.c; of a free block or one being
+ * written its length in granules.
+ */
+#define BLOCK_STATE 3u
+#define BLOCK_LIVE 1u
+#define BLOCK_FREE 2u
+#define BLOCK_BUSY 3u
+#define BLOCK_PREV_FREE 4u
+#define BLOCK_SIZE_SHIFT 12
+
+#define HAS_EXPIRY 8u
+#define HAS_TAG 16u
+#define SID_SHIFT 5
+#define SID_MAX 127u
+#define KEY_SHIFT 12
+#define SHORT_KEY 255u
+#define VALUE_SHIFT 20
+#define WIDE 4095u
+#define WIDE_BYTES 20u
+#define WORD_BYTES 4u
+
+/* Whether lengths and sid follow the word. */
+static inline bool is_wide(uint32_t word)
+{
+	return word >> VALUE_SHIFT == WIDE;
+}
+
+#endif
