@@ -28,7 +28,7 @@ static double now_ns(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
@@ -45,7 +45,7 @@ struct bench {
 	kv_store *store;
 	struct kv_op ops[BATCH_MAX];
 	char keys[BATCH_MAX][KEY + 1];
-	double spent; /* ns inside exec() */
+	int dry; /* prepare batches, do not carry them out */
 };
 
 static void key_of(char *to, uint64_t n)
@@ -72,9 +72,9 @@ static void run(struct bench *b, uint16_t code, uint64_t first, uint64_t range, 
 					   .value = value, .value_len = VALUE, .expiry = expiry,
 					   .length = UINT64_MAX};
 	}
-	b->spent -= now_ns();
+	if (b->dry)
+		return;
 	b->engine->exec(b->store, &batch);
-	b->spent += now_ns();
 	for (uint64_t i = 0; i < n; i++) {
 		if (b->ops[i].status != KV_OK && !(code == KV_DELETE && b->ops[i].status == KV_NOT_FOUND)) {
 			printf("status %d\n", b->ops[i].status);
@@ -94,23 +94,28 @@ static void report(struct bench *b, const char *what)
 	       s.entries ? ((double)s.reserved_memory - (double)s.payload) / (double)s.entries : 0);
 }
 
+/* CPU time of `ops` operations in batches. */
+static double loop(struct bench *b, uint16_t code, uint64_t keys, uint64_t ops, uint64_t batch,
+		   int in_order)
+{
+	uint64_t seed = 88172645463325252ull;
+	double start = now_ns();
+
+	for (uint64_t i = 0; i < ops; i += batch)
+		run(b, code, i, keys, batch, in_order ? NULL : &seed, 0);
+	return now_ns() - start;
+}
+
 static void measure(struct bench *b, const char *what, uint16_t code, uint64_t keys, uint64_t ops,
 		    uint64_t batch, int in_order)
 {
-	uint64_t seed = 88172645463325252ull;
-	uint64_t i;
-	double worst = 0;
+	double dry;
 
-	b->spent = 0;
-	for (i = 0; i < ops; i += batch) {
-		double t = b->spent;
-
-		run(b, code, i, keys, batch, in_order ? NULL : &seed, 0);
-		t = b->spent - t;
-		worst = t > worst ? t : worst;
-	}
-	printf("%-22s %6.1f ns/op, longest batch %.0f us\n", what, b->spent / (double)i,
-	       worst / 1000);
+	b->dry = 1;
+	dry = loop(b, code, keys, ops, batch, in_order);
+	b->dry = 0;
+	printf("%-22s %6.1f ns/op\n", what,
+	       (loop(b, code, keys, ops, batch, in_order) - dry) / (double)ops);
 }
 
 static void sizes(struct bench *b)

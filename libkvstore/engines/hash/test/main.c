@@ -49,6 +49,14 @@ static void start(struct world *w, uint64_t seed)
 	}
 }
 
+/* Many batches that set, or that delete: the table grows and shrinks over chunks. */
+static void flood(struct world *w, unsigned grow)
+{
+	for (int i = 0; i < 250; i++)
+		random_batch(w, KEYS, grow);
+	verify_store(w->store);
+}
+
 static void round_of(struct world *w, uint64_t i)
 {
 	static const uint32_t ranges[] = {8, 300, KEYS, KEYS};
@@ -56,6 +64,8 @@ static void round_of(struct world *w, uint64_t i)
 	uint32_t range = ranges[i / 50 % 4];
 
 	random_batch(w, range, grows[i / 200 % 4]);
+	if (i % 500 == 250 || i % 500 == 450)
+		flood(w, i % 500 == 250 ? 74 : 0);
 	check_figures(w);
 	if (draw(w, 4) == 0)
 		w->now += (int64_t)draw(w, 300);

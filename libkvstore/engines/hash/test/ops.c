@@ -102,7 +102,7 @@ static void plan_update(struct world *w, struct step *s)
 static void draw_step(struct world *w, struct step *s, struct kv_op *op, uint32_t range,
 		      unsigned grow)
 {
-	uint64_t kind = draw(w, 100);
+	uint64_t kind = grow == 0 ? 90 : draw(w, 100);
 
 	memset(op, 0, sizeof *op);
 	s->op = op;

@@ -16,7 +16,8 @@ build() { # name, flags
 			-Wl,-z,relro,-z,now "$engine"/*.c -o "$out/$1-$copy.so"
 	done
 	gcc $strict $2 -D_GNU_SOURCE "$here"/main.c "$here"/world.c "$here"/ops.c "$here"/model.c \
-		"$here"/verify.c $(ls "$engine"/*.c | grep -v /engine.c) -ldl -o "$out/$1-model"
+		"$here"/verify.c "$engine"/*.c -ldl -o "$out/$1-model"
+	gcc $strict $2 -D_GNU_SOURCE "$here"/big.c "$here"/verify.c "$engine"/*.c -o "$out/$1-big"
 }
 
 run() { # name, seed, limit, poor
@@ -30,4 +31,5 @@ for name in plain asan; do
 	run $name 2 0 poor
 	run $name 3 1500000
 	run $name 4 1500000 poor
+	"$out/$name-big"
 done

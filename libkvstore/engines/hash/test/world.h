@@ -61,7 +61,8 @@ bool explain_event(struct world *w, unsigned sp, uint32_t k);
 /* What is left of the events, whatever the order of keys. */
 void explain_rest(struct world *w);
 
-/* One batch of random operations, compared with the model.  `grow`: of 100, how many set. */
+/* One batch of random operations, compared with the model.  `grow`: of 100, how many set;
+ * with 0 all delete. */
 void random_batch(struct world *w, uint32_t range, unsigned grow);
 
 void random_scan(struct world *w);

@@ -1,0 +1,265 @@
+/*
+ * big.c - what only shows with many keys, many spaces or long values
+ *
+ * Linked with the engine directly.  Ends with a sentence at the first thing wrong.
+ */
+#include "verify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MUST(cond)                                                                \
+	do {                                                                      \
+		if (!(cond)) {                                                    \
+			fprintf(stderr, "big: %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			abort();                                                  \
+		}                                                                 \
+	} while (0)
+
+#define MANY 400000u
+#define NOW 1700000000000
+
+static char room[1 << 20];
+
+static int no_more(struct kv_sink *sink, uint64_t need)
+{
+	(void)sink;
+	(void)need;
+	return KV_NO_MEMORY;
+}
+
+static kv_store *store_open(void)
+{
+	char error[256] = "";
+	struct kv_open open = {.size = sizeof open, .now = NOW, .seed = 42, .error = error,
+			       .error_size = sizeof error};
+	kv_store *st = NULL;
+
+	MUST(hash_open(&open, &st) == KV_OK);
+	return st;
+}
+
+static struct kv_op one(kv_store *st, struct kv_op op)
+{
+	struct kv_sink sink = {room, room + sizeof room, no_more, NULL};
+	struct kv_events events = {.sink = &sink};
+	struct kv_batch batch = {.size = sizeof batch, .op_size = sizeof op, .count = 1, .ops = &op,
+				 .now = NOW, .reply = &sink, .events = &events};
+
+	op.length = UINT64_MAX;
+	MUST(hash_exec(st, &batch) == KV_OK);
+	return op;
+}
+
+static struct kv_op on(uint16_t code, uint32_t space, const void *key, uint64_t len)
+{
+	return (struct kv_op){.code = code, .space = space, .key = key, .key_len = len};
+}
+
+static void set(kv_store *st, uint32_t space, uint32_t k, uint64_t len, int64_t expiry)
+{
+	static char value[2000];
+	struct kv_op op = on(KV_SET, space, &k, sizeof k);
+
+	op.value = value;
+	op.value_len = len;
+	op.expiry = expiry;
+	MUST(one(st, op).status == KV_OK);
+}
+
+static int drop(kv_store *st, uint32_t space, uint32_t k)
+{
+	return one(st, on(KV_DELETE, space, &k, sizeof k)).status;
+}
+
+/* Housekeeping at a time until nothing is left; events removed. */
+static uint64_t settle(kv_store *st, int64_t now)
+{
+	struct kv_maintain m = {.size = sizeof m, .now = now, .more = 1};
+	uint64_t removed = 0;
+
+	while (m.more) {
+		struct kv_sink sink = {room, room + sizeof room, no_more, NULL};
+		struct kv_events events = {.sink = &sink};
+
+		m.budget = 1000;
+		m.events = &events;
+		MUST(hash_maintain(st, &m) == KV_OK);
+		removed += events.count;
+	}
+	return removed;
+}
+
+static uint64_t scan_all(kv_store *st, uint32_t space, uint64_t budget)
+{
+	struct kv_scan scan = {.size = sizeof scan, .space = space, .budget = budget, .now = NOW};
+	uint64_t n = 0;
+
+	do {
+		struct kv_sink sink = {room, room + sizeof room, no_more, NULL};
+
+		scan.sink = &sink;
+		MUST(hash_scan(st, &scan) == KV_OK);
+		n += scan.count;
+	} while (scan.cursor != 0);
+	return n;
+}
+
+/* A table over many chunks grows, is walked, loses nearly all, and goes. */
+static void many_keys(void)
+{
+	kv_store *st = store_open();
+
+	for (uint32_t k = 0; k < MANY; k++)
+		set(st, 0, k, k % 50, k % 4 == 0 ? NOW + 1000 + k % 5000 : 0);
+	verify_store(st);
+	MUST(st->h->entries == MANY && scan_all(st, 0, 500) == MANY);
+	MUST(settle(st, NOW + 500) == 0);
+	MUST(settle(st, NOW + 7000) == MANY / 4);
+	verify_store(st);
+	for (uint32_t k = 0; k < MANY; k++)
+		MUST(drop(st, 0, k) == (k % 4 == 0 ? KV_NOT_FOUND : KV_OK));
+	verify_store(st);
+	settle(st, NOW);
+	MUST(st->h->entries == 0 && st->h->committed < 3 * MIB);
+	hash_close(st, 0);
+}
+
+/* Clearing takes no time and gives the memory back bit by bit. */
+static void clear_space(void)
+{
+	kv_store *st = store_open();
+	uint64_t held;
+
+	for (uint32_t k = 0; k < MANY; k++)
+		set(st, 3, k, 40, 0);
+	held = st->h->committed;
+	MUST(one(st, on(KV_CLEAR, 3, "", 0)).status == KV_OK);
+	MUST(st->h->entries == 0 && scan_all(st, 3, 10) == 0);
+	set(st, 3, 7, 40, 0);
+	MUST(scan_all(st, 3, 10) == 1);
+	settle(st, NOW);
+	verify_store(st);
+	MUST(st->h->committed < held / 8);
+	hash_close(st, 0);
+}
+
+/* Spaces by the thousand, in any order of numbers. */
+static void many_spaces(void)
+{
+	kv_store *st = store_open();
+	struct kv_stat s = {.size = sizeof s, .space = KV_SPACE_ALL};
+	uint32_t n = 20000;
+
+	for (uint32_t i = 0; i < n; i++)
+		set(st, i * 2654435761u >> 1, 1, 10, 0);
+	verify_store(st);
+	hash_stat(st, &s);
+	MUST(s.entries == n);
+	for (uint32_t i = 0; i < n; i++)
+		MUST(one(st, on(KV_CLEAR, i * 2654435761u >> 1, "", 0)).status == KV_OK);
+	settle(st, NOW);
+	verify_store(st);
+	hash_stat(st, &s);
+	MUST(s.entries == 0 && s.next_space == KV_SPACE_ALL && st->h->used < 128 * KIB);
+	hash_close(st, 0);
+}
+
+static int append_byte(void *arg, const struct kv_entry *entry, struct kv_change *change)
+{
+	change->value = arg;
+	change->value_len = entry->value_len + 1;
+	change->patch_offset = entry->value_len;
+	change->patch_len = 1;
+	return KV_PATCH;
+}
+
+/* A value that grows byte by byte is copied only now and then. */
+static void append(void)
+{
+	kv_store *st = store_open();
+	uint64_t moved = 0;
+	const void *place = NULL;
+	uint32_t n = 300000;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct kv_op op = on(KV_UPDATE, 0, "grows", 5);
+		const uint64_t *slot;
+		struct entry e;
+
+		op.update = append_byte;
+		op.arg = (char *)"abcdefgh" + i % 8;
+		MUST(one(st, op).status == KV_OK);
+		slot = index_find(st, space_find(st, 0), hash_key(st->h->seed, "grows", 5), "grows", 5);
+		MUST(slot != NULL);
+		entry_read(st, *slot, &e);
+		MUST(e.value_len == i + 1u);
+		moved += e.value != place;
+		place = e.value;
+		MUST(e.value[i] == (uint8_t)"abcdefgh"[i % 8] && e.value[0] == 'a');
+	}
+	MUST(moved < 60);
+	verify_store(st);
+	hash_close(st, 0);
+}
+
+/* Long values: pinned, replaced while pinned, memory given back. */
+static void long_values(void)
+{
+	kv_store *st = store_open();
+	uint64_t len = 64 * MIB;
+	char *value = malloc(len);
+	struct kv_op op = on(KV_SET, 0, "long", 4);
+	struct kv_op got;
+
+	MUST(value != NULL);
+	memset(value, 'x', len);
+	op.value = value;
+	op.value_len = len;
+	MUST(one(st, op).status == KV_OK);
+	got = one(st, on(KV_GET, 0, "long", 4));
+	MUST(got.status == KV_OK && got.pin != 0 && got.value_len == len);
+	op.value_len = 10;
+	MUST(one(st, op).status == KV_OK);
+	MUST(memcmp(got.value, value, len) == 0);
+	settle(st, NOW);
+	MUST(st->h->committed > len && st->h->pins == 1);
+	hash_release(st, &got.pin, 1);
+	hash_release(st, &got.pin, 1);
+	settle(st, NOW);
+	MUST(st->h->committed < MIB && st->h->pins == 0);
+	verify_store(st);
+	free(value);
+	hash_close(st, 0);
+}
+
+/* Sizes that change all the time do not make the store grow without bound. */
+static void mixed_sizes(void)
+{
+	kv_store *st = store_open();
+	uint64_t chance = 9;
+
+	for (uint32_t i = 0; i < 3 * MANY; i++) {
+		uint64_t r = hash_step(&chance);
+		uint64_t phase = i / (MANY / 4); /* the usual size drifts */
+
+		set(st, 0, (uint32_t)(r % 20000), (r >> 32) % (50 + phase * 60), 0);
+	}
+	verify_store(st);
+	printf("big: mixed sizes: payload %llu, held %llu (%.2f)\n", (unsigned long long)st->h->payload,
+	       (unsigned long long)st->h->committed, (double)st->h->committed / (double)st->h->payload);
+	MUST(st->h->committed < st->h->payload * 3 / 2);
+	hash_close(st, 0);
+}
+
+int main(void)
+{
+	many_keys();
+	clear_space();
+	many_spaces();
+	append();
+	long_values();
+	mixed_sizes();
+	printf("big: ok\n");
+	return 0;
+}
