@@ -240,6 +240,9 @@ func (s *Stream) reply(depth int) (Reply, error) {
 	return r, nil
 }
 
+// Bytes gives all that is left of the string whose head came last.
+func (s *Stream) Bytes() ([]byte, error) { return s.all() }
+
 // all reads the whole body and its end.  A length that the server merely
 // announces does not make us allocate it.
 func (s *Stream) all() ([]byte, error) {

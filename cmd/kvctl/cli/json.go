@@ -47,7 +47,7 @@ func (p *printer) jsonText(head client.Token) (text []byte, ok bool, err error) 
 		if err := p.skipFormat(head); err != nil {
 			return nil, false, err
 		}
-		text, err := body(p.s)
+		text, err := p.s.Bytes()
 		return text, true, err
 	}
 	return nil, false, nil

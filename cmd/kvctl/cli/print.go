@@ -35,9 +35,6 @@ func (p *printer) reply(head client.Token) error {
 	return p.bare(head, true)
 }
 
-// body reads the whole string whose head came.
-func body(s *client.Stream) ([]byte, error) { return io.ReadAll(s) }
-
 // write puts text out.
 func (p *printer) write(text string) { _, _ = p.app.out.WriteString(text) }
 
@@ -102,7 +99,7 @@ func (p *printer) innerError(head client.Token) (string, error) {
 	text := append([]byte{}, head.Text...)
 	if head.Kind == client.BlobError {
 		var err error
-		if text, err = body(p.s); err != nil {
+		if text, err = p.s.Bytes(); err != nil {
 			return "", err
 		}
 	}
@@ -220,14 +217,14 @@ func (p *printer) mapKey(head client.Token) (string, error) {
 	if head.Kind != client.Bulk && head.Kind != client.Verbatim {
 		return printable(scalar(head)), nil
 	}
-	text, err := body(p.s)
+	text, err := p.s.Bytes()
 	return quote(text), err
 }
 
 // page writes text that has lines of its own, with what could steer the
 // terminal replaced.
 func (p *printer) page() error {
-	text, err := body(p.s)
+	text, err := p.s.Bytes()
 	for line := range strings.SplitSeq(strings.TrimRight(string(text), "\r\n"), "\n") {
 		p.write(printable(strings.TrimSuffix(line, "\r")) + "\n")
 	}
@@ -238,7 +235,7 @@ func (p *printer) page() error {
 // its size.
 func (p *printer) quoted(n int64) error {
 	if n <= shown {
-		text, err := body(p.s)
+		text, err := p.s.Bytes()
 		p.write(quote(text))
 		return err
 	}

@@ -94,7 +94,7 @@ func serverError(head client.Token, s *client.Stream) (refused, err error) {
 	case client.Error:
 		return client.Reply{Kind: client.Error, Bytes: head.Text}.Err(), nil
 	case client.BlobError:
-		text, err := body(s)
+		text, err := s.Bytes()
 		return client.Reply{Kind: client.Error, Bytes: text}.Err(), err
 	}
 	return nil, nil
