@@ -97,7 +97,7 @@ func writeInfo(w *resp.Writer, cmd *Command) {
 	w.Int(int64(cmd.LastKey))
 	w.Int(int64(cmd.KeyStep))
 	writeStatuses(w, cmd.categories())
-	w.Array(len(cmd.Tips))
+	w.Set(len(cmd.Tips))
 	for _, tip := range cmd.Tips {
 		w.BulkString(tip)
 	}

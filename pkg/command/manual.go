@@ -1,0 +1,100 @@
+package command
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+)
+
+//go:generate go test . -run TestManualIsUpToDate -update
+
+// groups are the sections of the manual.
+var groups = []struct{ name, title, text string }{
+	{"string", "Strings", "Values are bytes, up to 512 MiB."},
+	{"generic", "Keys", ""},
+	{"connection", "Connections", "Who may do what is decided by the peer's user and group, never by a password; " +
+		"AUTH and HELLO AUTH accept the user `default` with any password, as a Redis without passwords does."},
+	{"server", "Server", ""},
+	{"engine", "Engine", "These are kvstored's own. What loads code is for root and the daemon's own user."},
+}
+
+// Manual is docs/commands.md: every command of the table, then what Redis has
+// and kvstored does not.
+func Manual() string {
+	var b strings.Builder
+	b.WriteString(manualHead)
+	for _, g := range groups {
+		fmt.Fprintf(&b, "\n## %s\n\n", g.title)
+		if g.text != "" {
+			b.WriteString(g.text + "\n\n")
+		}
+		b.WriteString("| command | what it does | as in |\n|---|---|---|\n")
+		for _, cmd := range table {
+			if cmd.Group != g.name {
+				continue
+			}
+			if cmd.Plan != nil {
+				cmd.row(&b)
+			}
+			for _, sub := range cmd.Subcommands {
+				sub.row(&b)
+			}
+		}
+	}
+	b.WriteString(manualMiddle)
+	for _, reason := range sortedReasons() {
+		names := strings.Fields(absentNames[reason])
+		slices.Sort(names)
+		fmt.Fprintf(&b, "- %s: %s\n", reason, upper(strings.Join(names, ", ")))
+	}
+	return b.String()
+}
+
+func (cmd *Command) row(b *strings.Builder) {
+	from := "Redis " + cmd.Since
+	if cmd.Flags&OnlyKvstored != 0 {
+		from = "kvstored " + cmd.Since
+	}
+	fmt.Fprintf(b, "| `%s` | %s | %s |\n", strings.ReplaceAll(cmd.Usage(), "|", "\\|"),
+		strings.ReplaceAll(cmd.Summary, "|", "\\|"), from)
+}
+
+func sortedReasons() []string {
+	var reasons []string
+	for reason := range absentNames {
+		reasons = append(reasons, reason)
+	}
+	sort.Strings(reasons)
+	return reasons
+}
+
+const manualHead = `# Commands
+
+<!-- made from the command table: go generate ./pkg/command -->
+
+kvstored speaks RESP2, RESP3 (after ` + "`HELLO 3`" + `) and plain lines (` + "`SET name Rojalin`" + `).
+Replies and error texts are those of Redis 7; ` + "`tests/differential`" + ` compares them with redis-server, byte for byte.
+Names and options may be written in any case. There are 16 databases, numbered from 0.
+
+An engine that cannot do what a command needs (` + "`kvctl engine status`" + ` shows its capabilities) answers with an
+error that names the engine and what it lacks.
+`
+
+const manualMiddle = `
+## Where kvstored differs
+
+- HELLO says ` + "`server kvstored`" + ` and kvstored's version; the fields are those of Redis
+- CLIENT SETINFO, and lib-name and lib-ver in CLIENT LIST, are those of Redis 7.2
+- TIME has milliseconds; the microseconds end in 000
+- SET with EXAT or PXAT in the past deletes the key at once, and DBSIZE does not count it
+- CONFIG SET, RESETSTAT and REWRITE are refused: settings belong to the configuration file
+- FLUSHDB and FLUSHALL take the same short time with SYNC and ASYNC
+- a request has at most 1,048,576 arguments, a line at most 64 KiB
+- errors of the storage engine start with OOM, MISCONF, READONLY or ERR and name the engine
+
+## What Redis has and kvstored does not
+
+These answer ` + "`ERR unknown command`" + ` with the reason:
+
+`
