@@ -186,8 +186,12 @@ func (w *Writer) Verbatim(s string) {
 func (w *Writer) crlf() { w.Buf = append(w.Buf, '\r', '\n') }
 
 func (w *Writer) line(kind byte, n int64) {
-	if n >= 0 && n < 10 {
+	switch {
+	case n >= 0 && n < 10:
 		w.Buf = append(w.Buf, kind, byte('0'+n), '\r', '\n')
+		return
+	case n >= 10 && n < 100:
+		w.Buf = append(w.Buf, kind, byte('0'+n/10), byte('0'+n%10), '\r', '\n')
 		return
 	}
 	w.Buf = append(w.Buf, kind)
