@@ -71,11 +71,11 @@ var Settings = []Setting{
 		field: func(c *Config) any { return &c.MaxInput },
 	}, {
 		Name: "MaxOutput", Kind: KindSize, Default: "1G", Min: 1 << 20, Max: 1 << 40,
-		Doc: "How many bytes of replies one client may leave unread before it is closed. Its requests " +
-			"wait from 1M on.",
+		Doc: "How many bytes of replies one client may leave unread before it is closed. Long before, " +
+			"from 32M on, its further requests wait.",
 		field: func(c *Config) any { return &c.MaxOutput },
 	}, {
-		Name: "CheckTimeout", Kind: KindTime, Default: "10s", Min: 100, Max: 600_000, Reload: true,
+		Name: "CheckTimeout", Kind: KindTime, Default: "10s", Min: 100, Max: 600_000,
 		Doc:   "How long an engine may take in its trial, in a process of its own, before it is refused.",
 		field: func(c *Config) any { return &c.CheckTimeout },
 	}, {

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"kvstored/pkg/config"
+	"kvstored/pkg/engine"
+	"kvstored/pkg/logging"
+	"kvstored/pkg/server"
+	"kvstored/pkg/systemd"
+)
+
+// stopGrace is how long clients may take to read their last replies.
+const stopGrace = 30 * time.Second
+
+// daemon is the running program. What has no guard is set before serve and
+// not changed.
+type daemon struct {
+	options options
+	where   config.Where
+	level   zap.AtomicLevel
+	log     *zap.Logger
+	notify  *systemd.Notifier
+	watch   time.Duration // how often systemd wants to hear of us; 0: never
+
+	conf atomic.Pointer[config.Config]
+	host *engine.Host
+	srv  *server.Server
+	own  *ownSocket // of --listen, or nil
+	fds  []int      // all listening sockets
+
+	lost     chan error             // the store became unusable
+	reloadMu sync.Mutex             // held while a reload runs
+	hangups  chan struct{}          // SIGHUPs not yet begun, at most one
+	busy     atomic.Pointer[string] // what STATUS= says instead of figures
+}
+
+// newDaemon takes over what systemd passed by the environment.
+func newDaemon(o options, where config.Where, level zap.AtomicLevel, log *zap.Logger) *daemon {
+	return &daemon{
+		options: o, where: where, level: level, log: log,
+		notify: systemd.NewNotifier(), watch: systemd.WatchdogInterval(),
+		hangups: make(chan struct{}, 1), lost: make(chan error, 1),
+	}
+}
+
+// run is the life of the daemon. The error says why it does not start.
+func (d *daemon) run() error {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+	// A reader of our messages that went away must not take us along.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+
+	if err := d.configure(); err != nil {
+		return err
+	}
+	if err := d.openSockets(); err != nil {
+		return err
+	}
+	defer d.closeSockets()
+	if err := d.startEngine(); err != nil {
+		return err
+	}
+	defer d.host.Close()
+	if err := d.makeServer(); err != nil {
+		return err
+	}
+	return d.serve(signals)
+}
+
+// configure reads the configuration for the first time.
+func (d *daemon) configure() error {
+	conf, err := config.Load(d.where)
+	if err != nil {
+		return err
+	}
+	d.conf.Store(conf)
+	d.level.SetLevel(logging.ParseLevel(conf.LogLevel))
+	tuneRuntime(conf.Reactors)
+	return nil
+}
+
+// openSockets gathers systemd's sockets and makes the one of --listen.
+func (d *daemon) openSockets() error {
+	passed, err := systemd.Sockets()
+	if err != nil {
+		return err
+	}
+	for _, other := range passed.Others {
+		d.log.Warn("not used: a descriptor from systemd that is no listening socket", zap.String("name", other.Name))
+		unix.Close(other.FD)
+	}
+	d.fds = passed.FDs()
+	if d.options.listen != "" {
+		if d.own, err = listenAt(d.options.listen, d.options.listenGroup); err != nil {
+			return err
+		}
+		d.fds = append(d.fds, d.own.fd)
+	}
+	if len(d.fds) == 0 {
+		return &failure{exitUsage, "no socket to listen on", "systemd passed none, and --listen was not given",
+			"sudo systemctl start kvstored.socket, or: kvstored --listen PATH"}
+	}
+	return nil
+}
+
+// closeSockets closes what openSockets opened.
+func (d *daemon) closeSockets() {
+	if d.own != nil {
+		d.own.remove()
+	}
+	for _, fd := range d.fds {
+		unix.Close(fd)
+	}
+}
+
+// serve runs until a signal ends it.
+func (d *daemon) serve(signals <-chan os.Signal) error {
+	ended := make(chan struct{})
+	go func() {
+		d.srv.Run()
+		close(ended)
+	}()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go d.reloadOnHangup(ctx)
+	d.tellServing()
+	go d.keepTold(ctx)
+	for {
+		select {
+		case <-ended:
+			d.end("the server stopped by itself", "a fault of kvstored")
+		case err := <-d.lost:
+			d.end("the store became unusable", err.Error())
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				d.hangup()
+				continue
+			}
+			cancel()
+			return d.stop(s, signals, ended)
+		}
+	}
+}
+
+// tellServing says that clients are welcome.
+func (d *daemon) tellServing() {
+	d.notify.Status(d.statusText(server.Figures{}, 0))
+	d.notify.Ready()
+	fields := []zap.Field{zap.Int("pid", os.Getpid()), zap.Strings("sockets", socketNames(d.fds))}
+	d.log.Info("ready: "+d.serving(), append(fields, zap.String("rule", d.conf.Load().Rule("Engine")))...)
+}
+
+// stop lets the server finish what it received; a second signal does not
+// wait for that. An engine that never comes back does not keep it from ending.
+func (d *daemon) stop(s os.Signal, signals <-chan os.Signal, ended <-chan struct{}) error {
+	d.notify.Stopping()
+	d.notify.Status("stopping: answering what was received")
+	d.log.Info("stopping", zap.String("signal", unix.SignalName(s.(syscall.Signal))))
+	d.srv.Stop(stopGrace)
+	patience := time.NewTimer(stopGrace + stopGrace/3)
+	defer patience.Stop()
+	for {
+		select {
+		case <-ended:
+			d.log.Info("stopped")
+			return nil
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				d.srv.Stop(0)
+				patience.Reset(stopGrace / 10)
+			}
+		case <-patience.C:
+			d.end("no answer from the serving path", "the engine did not come back")
+		}
+	}
+}
+
+// end gives up at once: neither the engine nor the server can be relied on to
+// be closed.
+func (d *daemon) end(what, why string) {
+	d.log.Error("ending: "+what, logging.Why(why))
+	d.closeSockets()
+	os.Exit(exitFailure)
+}
+
+// socketNames are the paths of listening sockets.
+func socketNames(fds []int) []string {
+	names := make([]string, 0, len(fds))
+	for _, fd := range fds {
+		name := "?"
+		if address, err := unix.Getsockname(fd); err == nil {
+			if u, ok := address.(*unix.SockaddrUnix); ok {
+				name = u.Name
+			}
+		}
+		names = append(names, name)
+	}
+	return names
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"kvstored/pkg/command"
+	"kvstored/pkg/reactor"
+	"kvstored/pkg/server"
+)
+
+// pauseOutput is how many bytes of unread replies stop the reading of a
+// client.
+const pauseOutput = 32 << 20
+
+// makeServer puts the server in front of the engine.
+func (d *daemon) makeServer() error {
+	conf := d.conf.Load()
+	srv, err := server.New(server.Options{
+		Engine:  served{d.host},
+		Log:     d.log,
+		Version: version,
+		Limits: reactor.Limits{
+			Clients: clientLimit(conf.MaxClients),
+			Input:   int(conf.MaxInput),
+			Output:  int(conf.MaxOutput),
+			Pause:   min(pauseOutput, int(conf.MaxOutput)),
+		},
+		Socket:   socketNames(d.fds)[0],
+		Settings: d.settings,
+		Reload:   d.reloadFor,
+		Check:    d.checkFor,
+	})
+	if err != nil {
+		return err
+	}
+	for _, fd := range d.fds {
+		if err := srv.Listen(fd); err != nil {
+			return err
+		}
+	}
+	d.srv = srv
+	return nil
+}
+
+// settings are the answers of CONFIG GET.
+func (d *daemon) settings() []command.Pair {
+	var pairs []command.Pair
+	for _, p := range d.conf.Load().Get("*") {
+		pairs = append(pairs, command.Pair{Name: p.Name, Value: p.Value})
+	}
+	return pairs
+}
+
+// reloadFor is ENGINE LOAD: it does not wait, and goes on when the requester
+// goes away.
+func (d *daemon) reloadFor(path string, done func(string, error)) {
+	go func() { done(d.reload(path)) }()
+}
