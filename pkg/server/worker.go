@@ -120,7 +120,9 @@ func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor
 	cl.from = len(w.replies)
 	defer func() { cl.to = len(w.replies) }()
 	for {
-		if len(w.replies) >= tickRequests {
+		// A line is unescaped in place, so it is not parsed before there is
+		// room for what it may hold.
+		if len(w.replies) >= tickRequests || w.batch.Room() < resp.MaxInline {
 			return taken, 0, reactor.Full
 		}
 		n, err := p.Next(data[taken:])
