@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"kvstored/pkg/client"
@@ -110,15 +111,18 @@ A missing key prints nothing and exits with 1; see kvctl help exit-codes.`,
 func (a *app) flags(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
 	f.SortFlags = false
-	f.StringVar(&a.socket, "socket", "", "the daemon's socket is at `PATH`")
+	f.StringVar(&a.socket, "socket", "", "the daemon's socket is at PATH")
 	f.BoolVar(&a.json, "json", false, "print JSON: {\"value\": …, \"encoding\": \"utf-8\" or \"base64\"}")
-	f.StringVar(&a.color, "color", "auto", "colour the output: `WHEN` is auto, always or never")
+	f.StringVar(&a.color, "color", "auto", "colour the output: WHEN is auto, always or never")
 	l := cmd.Flags()
 	l.SortFlags = false
-	l.IntVarP(&a.db, "db", "n", 0, "use the numbered database `N`")
+	l.IntVarP(&a.db, "db", "n", 0, "use the numbered database N")
 	l.BoolVar(&a.noNewline, "no-newline", false, "print a value without a newline behind it, to copy it byte for byte")
 	l.BoolP("help", "h", false, "print this help")
 	l.Bool("version", false, "print the version")
+	placeholder(f, "socket", "PATH")
+	placeholder(f, "color", "WHEN")
+	placeholder(l, "db", "N")
 	_ = cmd.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("db", cobra.NoFileCompletions)
 	cmd.PersistentPreRunE = func(*cobra.Command, []string) error {
@@ -128,6 +132,12 @@ func (a *app) flags(cmd *cobra.Command) {
 		}
 		return usage("--color=" + a.color + ": it is auto, always or never")
 	}
+}
+
+// placeholder is the word that stands for an option's value in help and in
+// the manual.
+func placeholder(set *pflag.FlagSet, name, word string) {
+	_ = set.SetAnnotation(name, "placeholder", []string{word})
 }
 
 // dial connects to the daemon.

@@ -50,7 +50,8 @@ it takes effect at the next start. NAME stands for the library of that name in
 			return a.use(args[0], file)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "the daemon was started with --config `FILE`; write into FILE.d")
+	cmd.Flags().StringVar(&file, "config", "", "the daemon was started with --config FILE; write into FILE.d")
+	placeholder(cmd.Flags(), "config", "FILE")
 	return cmd
 }
 

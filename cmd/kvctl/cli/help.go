@@ -194,15 +194,14 @@ func FlagRows(sets ...*pflag.FlagSet) [][2]string {
 				return
 			}
 			seen[f.Name] = true
-			value, meaning := pflag.UnquoteUsage(f)
 			name := "--" + f.Name
 			if f.Shorthand != "" {
 				name = "-" + f.Shorthand + ", " + name
 			}
-			if value != "" && f.Value.Type() != "bool" {
-				name += " " + value
+			if word := f.Annotations["placeholder"]; word != nil {
+				name += " " + word[0]
 			}
-			rows = append(rows, [2]string{name, meaning})
+			rows = append(rows, [2]string{name, f.Usage})
 		})
 	}
 	return rows

@@ -91,7 +91,8 @@ func completeCommand(_ *cobra.Command, args []string, begun string) ([]string, c
 		if lower {
 			name = cmd.Name
 		}
-		if strings.HasPrefix(name, begun) {
+		ours := len(args) == 0 && name == "engine" // offered already
+		if strings.HasPrefix(name, begun) && !ours {
 			offers = append(offers, name+"\t"+cmd.Summary)
 		}
 	}
