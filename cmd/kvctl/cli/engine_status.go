@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,6 +99,22 @@ func (p *page) get(name string) string {
 	return ""
 }
 
+// has reports whether the server sent a field.
+func (p *page) has(name string) bool {
+	return slices.ContainsFunc(p.fields, func(f client.Field) bool { return f.Name == name })
+}
+
+// before is text with something before it, nothing without text.
+func before(head, text string) string { return within(head, text, "") }
+
+// within is text between two others, nothing without text.
+func within(head, text, tail string) string {
+	if text == "" {
+		return ""
+	}
+	return head + text + tail
+}
+
 // number takes a field that counts something.
 func (p *page) number(name string) int64 {
 	n, err := strconv.ParseInt(p.get(name), 10, 64)
@@ -120,20 +137,23 @@ func (p *page) row(label string, parts ...string) {
 // as they are.
 func (a *app) statusPage(fields []client.Field, now time.Time) {
 	p := &page{app: a, fields: fields, used: map[string]bool{}}
-	p.row("engine", p.get("engine"), " ", p.get("version"), ", ", p.get("state"), " (generation ", p.get("generation"), ")")
+	p.row("engine", p.get("engine"), before(" ", p.get("version")), before(", ", p.get("state")), within(" (generation ", p.get("generation"), ")"))
 	p.row("since", since(p.get("loaded_at"), now))
 	p.row("library", p.get("path"))
 	p.row("on disk", onDisk(p.get("disk")))
 	p.row("chosen by", p.get("rule"))
 	p.row("sha256", p.get("sha256"))
-	p.row("interface", "version ", p.get("abi"), ", data format ", p.get("format"))
+	p.row("interface", before("version ", p.get("abi")), before(", data format ", p.get("format")))
 	p.row("can", p.get("capabilities"))
-	p.row("holds", grouped(p.number("keys")), " keys in ", size(p.number("memory")))
+	if p.has("keys") {
+		p.row("holds", grouped(p.number("keys")), " keys in ", size(p.number("memory")))
+	}
 	if n := p.number("pins"); n > 0 {
 		p.row("pinned", grouped(n), " values, while clients read them")
 	}
-	swaps, refused := p.number("swaps"), p.number("refused")
-	p.row("exchanges", grouped(swaps), " done, ", grouped(refused), " refused")
+	if p.has("swaps") {
+		p.row("exchanges", grouped(p.number("swaps")), " done, ", grouped(p.number("refused")), " refused")
+	}
 	p.row("the last", p.get("last_swap"))
 	held, last := p.number("lane_held_max_us"), p.number("lane_held_last_us")
 	if held > 0 {
