@@ -89,7 +89,8 @@ type Session struct {
 	Commands uint64
 	Addr     string // "unix socket path:0", as Redis prints it
 	FD       int
-	Closing  bool // QUIT: close when the replies are out
+	Version  string // the daemon's, for HELLO
+	Closing  bool   // QUIT: close when the replies are out
 	// EngineName names the engine that serves, for messages; may be nil.
 	// Called when replies are made, outside the lane.
 	EngineName func() string

@@ -7,9 +7,6 @@ import (
 	"kvstored/pkg/resp"
 )
 
-// Version is the product's, as HELLO gives it; set before the first request.
-var Version = "0.1.0"
-
 var replyPong = []byte("+PONG\r\n")
 
 func planPing(c *Call) {
@@ -121,7 +118,7 @@ func writeHello(w *resp.Writer, s *Session) {
 	w.BulkString("server")
 	w.BulkString("kvstored")
 	w.BulkString("version")
-	w.BulkString(Version)
+	w.BulkString(s.Version)
 	w.BulkString("proto")
 	w.Int(int64(w.Proto))
 	w.BulkString("id")

@@ -87,7 +87,7 @@ func (w *worker) Open(c *reactor.Conn) bool {
 	c.Data = &client{conn: c, Session: command.Session{
 		ID: c.ID, Proto: 2, UID: peer.UID, GID: peer.GID, PID: peer.PID,
 		MayLoad: access.MayLoadCode(peer), Created: now, LastSeen: now,
-		Addr: w.s.o.Socket + ":0", FD: c.FD, EngineName: func() string { return w.engine },
+		Addr: w.s.o.Socket + ":0", FD: c.FD, Version: w.s.o.Version, EngineName: func() string { return w.engine },
 	}}
 	w.s.figures.clients.Add(1)
 	w.s.figures.accepted.Add(1)
