@@ -87,7 +87,9 @@ static int legacy_exec(kv_store *store, struct kv_batch *batch)
 	for (uint64_t i = 0; i < batch->count; i++) {
 		struct kv_op *op = kv_op_at(batch, i);
 
-		if (op->code == KV_GET || op->code == KV_META)
+		if ((op->flags & ~(KV_OP_WITH_NEXT | KV_OP_KEEP_EXPIRY)) != 0)
+			op->status = KV_UNSUPPORTED;
+		else if (op->code == KV_GET || op->code == KV_META)
 			op->status = legacy_get(store, batch, op);
 		else if (op->code == KV_SET)
 			op->status = legacy_set(store, batch, op);

@@ -135,7 +135,7 @@ static int64_t some_expiry(void)
 {
 	if (!can(KV_CAP_EXPIRY) || pick(3) != 0)
 		return 0;
-	return now + (int64_t)pick(40) - 5;
+	return now + (int64_t)pick(pick(4) ? 40 : 5000) - 5;
 }
 
 static uint32_t some_tag(void)
@@ -494,7 +494,10 @@ static void housekeeping(void)
 	} while (maintain.more);
 }
 
-/* After housekeeping all that is past its time is gone, and figures are exact. */
+/*
+ * A second after its time housekeeping has removed an entry, and figures are
+ * exact.  Where there are some that went within this second nothing is compared.
+ */
 static void check_figures(void)
 {
 	struct kv_stat all = {.size = sizeof all, .space = KV_SPACE_ALL};
@@ -502,12 +505,15 @@ static void check_figures(void)
 
 	if (!can(KV_CAP_SCAN))
 		return;
+	now += 1000;
 	housekeeping();
 	for (uint32_t s = 0; s < (can(KV_CAP_SPACES) ? SPACES : 1); s++) {
 		struct kv_stat stat = {.size = sizeof stat, .space = s};
-		uint64_t entries = 0, expiring = 0, payload = 0;
+		uint64_t entries = 0, expiring = 0, payload = 0, lately = 0;
 
 		for (uint64_t i = 0; i < KEYS; i++) {
+			lately += slots[s][i].present && kv_gone(slots[s][i].expiry, now) &&
+				  !kv_gone(slots[s][i].expiry, now - 1000);
 			if (!live(&slots[s][i]))
 				continue;
 			entries++;
@@ -515,12 +521,17 @@ static void check_figures(void)
 			payload += key_len(i) + slots[s][i].len;
 		}
 		CHECK(engine->stat(store, &stat) == KV_OK);
-		CHECK(stat.entries == entries && stat.expiring == expiring);
-		CHECK(stat.payload == payload);
-		total += entries;
+		total += entries + lately;
+		if (lately > 0)
+			continue;
+		if (stat.entries != entries || stat.expiring != expiring || stat.payload != payload)
+			FAIL("space %u: %llu entries, %llu expiring, %llu bytes; want %llu, %llu, %llu",
+			     s, (unsigned long long)stat.entries, (unsigned long long)stat.expiring,
+			     (unsigned long long)stat.payload, (unsigned long long)entries,
+			     (unsigned long long)expiring, (unsigned long long)payload);
 	}
 	CHECK(engine->stat(store, &all) == KV_OK);
-	CHECK(all.entries == total && (all.next_space == KV_SPACE_ALL) == (total == 0));
+	CHECK(all.entries <= total && (all.next_space == KV_SPACE_ALL) == (all.entries == 0));
 }
 
 static void hand_over(void)
