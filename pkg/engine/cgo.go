@@ -1,7 +1,7 @@
 package engine
 
 /*
-#cgo CFLAGS: -std=c17 -O2 -g -Wall -Wextra -I${SRCDIR}/../../libkvstore
+#cgo CFLAGS: -std=c17 -O2 -g -Wall -Wextra -Wno-unused-parameter -I${SRCDIR}/../../libkvstore
 #cgo LDFLAGS: -ldl
 #cgo noescape kvh_exec
 #cgo nocallback kvh_exec
@@ -109,6 +109,9 @@ func (l *library) unload() error {
 	return nil
 }
 
+// becomeTrial readies this process for a library that may crash.
+func becomeTrial() { C.kvh_become_trial() }
+
 // settings is what open and accept are told.
 type settings struct {
 	maxMemory uint64
@@ -213,4 +216,7 @@ func (s *store) release(pins []uint64) {
 const (
 	statSize     = uint32(C.sizeof_struct_kv_stat)
 	maintainSize = uint32(C.sizeof_struct_kv_maintain)
+
+	noSymbol     = int(C.KVH_NO_SYMBOL)
+	noDescriptor = int(C.KVH_NO_DESCRIPTOR)
 )

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"go.uber.org/zap"
 
@@ -14,103 +15,198 @@ import (
 // Options is what a Host needs to know.
 type Options struct {
 	Trust
+	// Rule is the rule of the configuration that chose the first library.
+	Rule string
+	// MaxMemory is the limit of a store in bytes; 0: none.
+	MaxMemory uint64
+	// Check is how libraries are tried before they are loaded.
+	Check CheckOptions
 	// Log takes what the host and the engines report; nil drops it.
 	Log *zap.Logger
+	// OnState is told of every state of a swap, in order, from the goroutine
+	// that carries it out, not in the lane. Idle comes before the requesters
+	// are answered.
+	OnState func(State)
+	// OnProgress gets a line about a swap that takes long, about once a second.
+	OnProgress func(string)
 	// OnFatal is told, once, that the serving store is unusable. The process
-	// should end so that its manager starts it anew. Called with the lane held.
+	// should end so that its manager starts it anew. It is called while the
+	// lane is held and must not take it.
 	OnFatal func(error)
 }
 
-// Host serves one store through the engine that is loaded now.
+// Host serves one store through the engine that is loaded now, and exchanges
+// that engine. The lane (Lock, Unlock) guards all calls into engines.
 type Host struct {
 	opts Options
 
-	lane sync.Mutex
-	cur  *generation // guarded by lane
+	lane    sync.Mutex
+	waiting atomic.Int32 // goroutines that wait for the lane
 
-	serial atomic.Uint64
+	cur    *generation  // guarded by lane; nil after Close
+	copy   *copying     // guarded by lane; not nil while a swap copies
+	failed error        // guarded by lane; the store is unusable
+	wrote  bool         // guarded by lane; something was ever written into this store
+	execs  uint64       // guarded by lane; batches carried out
+	latest int64        // guarded by lane; the highest now there was
+	pins   pinTable     // guarded by lane, but for its queue
+	house  *batch.Batch // guarded by lane; events of Maintain
+
+	numbers atomic.Uint64 // generations so far
+
+	swaps  queue
+	status statusBoard
+	trust  atomic.Pointer[Trust]
 }
 
-// generation is one load of an engine library and the store it serves.
-type generation struct {
-	number uint64
-	image  *Image
-	lib    *library
-	store  *store
-	loaded time.Time
-}
-
-// Open loads the library at path and opens an empty store in it.
+// Open loads the library at path and opens an empty store in it. The library
+// is tried in a child process before.
 func Open(path string, opts Options) (*Host, error) {
 	if opts.Log == nil {
 		opts.Log = zap.NewNop()
 	}
 	h := &Host{opts: opts}
+	h.trust.Store(&opts.Trust)
 	image, err := ReadImage(path, opts.Trust)
 	if err != nil {
 		return nil, err
 	}
-	gen, err := h.load(image)
+	gen, err := h.start(image)
 	if err != nil {
 		image.Close()
 		return nil, err
 	}
 	h.cur = gen
+	h.pins.plain = gen
+	h.house = batch.New()
+	h.status.serve(gen, opts.Rule)
 	return h, nil
 }
 
-func (h *Host) load(image *Image) (*generation, error) {
-	lib, err := loadLibrary(image.loadPath())
-	if err != nil {
-		return nil, refuse(err.Error(), "kvctl engine check "+image.Path, "cannot load %s", image.Path)
-	}
-	if err := lib.info.check(); err != nil {
-		lib.unload()
+// start tries a library, loads it and opens an empty store.
+func (h *Host) start(image *Image) (*generation, error) {
+	if _, err := h.opts.Check.try(image); err != nil {
 		return nil, err
 	}
-	st, err := lib.open(settings{now: time.Now().UnixMilli(), seed: uint64(time.Now().UnixNano()), logFD: -1})
+	gen, err := h.load(image)
 	if err != nil {
-		lib.unload()
-		return nil, refuse(err.Error(), "kvctl engine check "+image.Path, "%s cannot open a store", image.Path)
+		return nil, err
 	}
-	return &generation{number: h.serial.Add(1), image: image, lib: lib, store: st, loaded: time.Now()}, nil
+	if err := h.open(gen); err != nil {
+		gen.drop()
+		return nil, err
+	}
+	return gen, nil
 }
 
-// Lock takes the lane. Exec, Scan, Stat, Maintain, Has and EngineName need it.
-func (h *Host) Lock() { h.lane.Lock() }
+// Lock takes the lane: the methods that say so need it, everything else must
+// be short while it is held.
+func (h *Host) Lock() {
+	h.enter()
+	if h.pins.waiting.Load() != 0 {
+		h.deliverPins()
+	}
+}
+
+// enter takes the lane and counts those who wait, so that a swap gives way.
+func (h *Host) enter() {
+	if h.lane.TryLock() {
+		return
+	}
+	h.waiting.Add(1)
+	h.lane.Lock()
+	h.waiting.Add(-1)
+}
 
 // Unlock gives the lane back.
 func (h *Host) Unlock() { h.lane.Unlock() }
 
 // Exec carries out operations [from, to) of b at now, milliseconds since
-// 1970. An error means the store is unusable; every operation then has the
-// status Unknown. The lane is held.
+// 1970. An error means that the store is unusable, now and from then on; the
+// operations have the status Unknown. The lane is held.
 func (h *Host) Exec(b *batch.Batch, from, to int, now int64) error {
 	if from == to {
 		return nil
 	}
-	if st := h.cur.store.exec(b.Seal(from, to, now)); st != batch.OK {
-		return fmt.Errorf("engine %s: %s", h.cur.lib.info.Name, st)
+	if h.failed != nil {
+		markUnknown(b, from, to)
+		return h.failed
+	}
+	h.execs++
+	h.latest = max(h.latest, now)
+	sealed := b.Seal(from, to, now)
+	mark := lastEvent(sealed)
+	if st := h.cur.store.exec(sealed); st != batch.OK {
+		markUnknown(b, from, to)
+		return h.fatal(fmt.Errorf("engine %s failed to carry out a batch: %s", h.cur.lib.info.Name, st))
+	}
+	if b.Writes() > 0 {
+		h.wrote = true
+	}
+	if h.copy != nil {
+		h.copy.follow(b, from, to, now, eventsAfter(sealed, mark))
+	}
+	if h.pins.translate {
+		h.pins.hide(h.cur, b, from, to)
 	}
 	return nil
 }
 
+// markUnknown gives every operation the status Unknown.
+func markUnknown(b *batch.Batch, from, to int) {
+	for i := from; i < to; i++ {
+		op := b.Op(i)
+		op.Status, op.Value, op.ValueLen, op.Pin = batch.Unknown, 0, 0, 0
+	}
+}
+
+// fatal makes the store unusable and says so once. The lane is held.
+func (h *Host) fatal(err error) error {
+	if h.failed == nil {
+		h.failed = err
+		h.opts.Log.Error("the store is unusable", zap.Error(err))
+		if h.opts.OnFatal != nil {
+			h.opts.OnFatal(err)
+		}
+	}
+	return h.failed
+}
+
+// eventList is the list of events behind a sealed batch.
+func eventList(sealed uintptr) *batch.Events {
+	header := *(**batch.Header)(unsafe.Pointer(&sealed))
+	return *(**batch.Events)(unsafe.Pointer(&header.Events))
+}
+
+// lastEvent is the address of the newest event so far, 0 for none.
+func lastEvent(sealed uintptr) uintptr { return eventList(sealed).Last }
+
+// eventsAfter is the first event after mark, or nil.
+func eventsAfter(sealed, mark uintptr) *batch.Event {
+	if mark != 0 {
+		return (*(**batch.Event)(unsafe.Pointer(&mark))).Following()
+	}
+	first := eventList(sealed).First
+	return *(**batch.Event)(unsafe.Pointer(&first))
+}
+
 // Scan runs one step of a walk. The lane is held.
 func (h *Host) Scan(s *batch.Scan) error {
-	if st := h.cur.store.scan(s.Prepare()); st != batch.OK {
-		return fmt.Errorf("engine %s: %s", h.cur.lib.info.Name, st)
+	if h.failed != nil {
+		return h.failed
 	}
-	return nil
+	return h.cur.failure(h.cur.store.scan(s.Prepare()), "list its entries")
 }
 
 // Stat gives figures of one space, or of all with batch.SpaceAll. The lane is
 // held.
 func (h *Host) Stat(space uint32) (batch.Stat, error) {
 	st := batch.Stat{Size: statSize, Space: space}
-	if status := h.cur.store.stat(&st); status != batch.OK {
-		return st, fmt.Errorf("engine %s: %s", h.cur.lib.info.Name, status)
+	if h.failed != nil {
+		return st, h.failed
 	}
-	return st, nil
+	err := h.cur.failure(h.cur.store.stat(&st), "give its figures")
+	return st, err
 }
 
 // Has tells whether the serving engine has all of the capabilities. The lane
@@ -120,12 +216,47 @@ func (h *Host) Has(caps uint64) bool { return h.cur.lib.info.Has(caps) }
 // EngineName is the serving engine's name, for messages. The lane is held.
 func (h *Host) EngineName() string { return h.cur.lib.info.Name }
 
-// Close ends the store and unloads the engine. Nothing may use the host then.
+// Maintain does a slice of housekeeping, about budget entries long. more: there
+// is work left; next: when there may be some again, in milliseconds since
+// 1970, 0 when something was written. The lane is held.
+func (h *Host) Maintain(now int64, budget uint64) (more bool, next int64) {
+	if h.failed != nil || h.cur.lib.info.missing.maintain {
+		return false, 0
+	}
+	h.latest = max(h.latest, now)
+	sealed := h.house.Seal(0, 0, now)
+	m := batch.MaintainHeader{Size: maintainSize, Budget: budget, Now: now}
+	m.Events = (*(**batch.Header)(unsafe.Pointer(&sealed))).Events
+	st := h.cur.store.maintain(&m)
+	if h.copy != nil {
+		h.copy.follow(h.house, 0, 0, now, h.house.Events())
+	}
+	h.house.Reset()
+	if st != batch.OK {
+		h.opts.Log.Warn("housekeeping failed", zap.String("engine", h.EngineName()), zap.Stringer("status", st))
+		return false, 0
+	}
+	return m.More != 0, m.Next
+}
+
+// now is the present in milliseconds, never before what the store has seen.
+// The lane is held.
+func (h *Host) now() int64 {
+	h.latest = max(h.latest, time.Now().UnixMilli())
+	return h.latest
+}
+
+// Close ends the store and unloads the engine, after the swap that runs. The
+// host must not be used any more.
 func (h *Host) Close() {
+	h.swaps.end()
 	h.lane.Lock()
 	defer h.lane.Unlock()
+	if h.cur == nil {
+		return
+	}
 	h.cur.store.close(false)
-	h.cur.lib.unload()
-	h.cur.image.Close()
+	h.cur.drop()
 	h.cur = nil
+	h.house.Close()
 }

@@ -102,6 +102,13 @@ int kvh_more(struct kv_sink *sink, uint64_t need);
 /* kv_open.log. */
 void kvh_log_line(void *log_host, int level, const char *text);
 
+/*
+ * For a process that tries a library and nothing else: a crash ends it by its
+ * signal and leaves no core file, and what is written to standard output goes
+ * nowhere.
+ */
+void kvh_become_trial(void);
+
 /* The address of update function i, 0 <= i. */
 uintptr_t kvh_update_address(unsigned i);
 

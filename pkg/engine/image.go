@@ -38,6 +38,9 @@ type Trust struct {
 	// AllowOwnUID: files and directories may also belong to this process's
 	// own user (a user's own instance), not only to root.
 	AllowOwnUID bool
+	// Anybody: owners and modes do not matter, for a look at a library that no
+	// daemon is to load.
+	Anybody bool
 }
 
 // ReadImage examines the library at path and reads it once. The error is a

@@ -77,31 +77,38 @@ type missing struct {
 // Has tells whether the engine has all of the capabilities.
 func (i *Info) Has(caps uint64) bool { return i.Capabilities&caps == caps }
 
-// check refuses a descriptor that this host cannot serve with.
-func (i *Info) check() error {
-	if i.ABI > abiVersion {
-		return refuse(fmt.Sprintf("it was built for interface version %d; this kvstored knows version %d", i.ABI, abiVersion),
-			"install a newer kvstored, or an engine built for it", "the engine is too new")
-	}
-	if i.ABI == 0 {
-		return badDescriptor("its abi is 0")
-	}
-	for _, check := range []func() error{i.checkMembers, i.checkTexts, i.checkCaps} {
-		if err := check(); err != nil {
-			return err
+// check refuses a descriptor that this host cannot serve with; path is where
+// the library came from.
+func (i *Info) check(path string) error {
+	for _, check := range []func() *Refusal{i.checkABI, i.checkMembers, i.checkTexts, i.checkCaps} {
+		if r := check(); r != nil {
+			r.What = path + ": " + r.What
+			return r
 		}
 	}
 	return nil
 }
 
+// checkABI refuses an engine for another interface.
+func (i *Info) checkABI() *Refusal {
+	if i.ABI > abiVersion {
+		return refuse(fmt.Sprintf("it was built for interface version %d; this kvstored knows version %d", i.ABI, abiVersion),
+			"install a newer kvstored, or an engine built for this one", "the engine is too new")
+	}
+	if i.ABI == 0 {
+		return badDescriptor("its abi is 0")
+	}
+	return nil
+}
+
 // badDescriptor refuses an engine whose descriptor is wrong.
-func badDescriptor(why string, args ...any) error {
+func badDescriptor(why string, args ...any) *Refusal {
 	return refuse(fmt.Sprintf(why, args...), "tell the engine's author; kvstore.h says what a descriptor must have",
 		"the engine's descriptor is not valid")
 }
 
 // checkMembers finds a member that the engine must have.
-func (i *Info) checkMembers() error {
+func (i *Info) checkMembers() *Refusal {
 	m := &i.missing
 	scan, hand := i.Has(CapScan), i.Has(CapHandover)
 	for _, must := range []struct {
@@ -126,7 +133,7 @@ func (i *Info) checkMembers() error {
 }
 
 // checkTexts looks at name, version and format.
-func (i *Info) checkTexts() error {
+func (i *Info) checkTexts() *Refusal {
 	if !isName(i.Name) {
 		return badDescriptor("its name %q is not 1 to 32 of a-z, 0-9 and -", i.Name)
 	}
@@ -153,7 +160,7 @@ func isWord(s string) bool {
 }
 
 // checkCaps refuses what this host cannot do for an engine.
-func (i *Info) checkCaps() error {
+func (i *Info) checkCaps() *Refusal {
 	if unknown := i.Capabilities & (capMayIgnore - 1) &^ capKnown; unknown != 0 {
 		return refuse("it needs capabilities that this kvstored does not know: "+CapNames(unknown),
 			"install a newer kvstored", "the engine asks for too much")

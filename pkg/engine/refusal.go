@@ -1,6 +1,9 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Refusal says why a library is not taken: what happened to what, why, and
 // what mends it. Each part is lower case, without a full stop.
@@ -25,4 +28,20 @@ func (r *Refusal) Error() string {
 // refuse makes a Refusal; what is a format.
 func refuse(why, fix, what string, args ...any) *Refusal {
 	return &Refusal{What: fmt.Sprintf(what, args...), Why: why, Fix: fix}
+}
+
+// refuseLoad is the refusal of a library that cannot be loaded.
+func refuseLoad(image *Image, f *loadFailure) *Refusal {
+	check := "kvctl engine check " + image.Path
+	switch f.status {
+	case noSymbol:
+		return refuse("not a kvstored engine, and it does not have the set and get of a legacy one", check,
+			"%s: %s", image.Path, f.text)
+	case noDescriptor:
+		return refuse(f.text, "tell the engine's author; kvstore.h says what a descriptor must have",
+			"%s: the engine's descriptor is not valid", image.Path)
+	}
+	// The linker names the private copy; people know the file.
+	why := strings.ReplaceAll(f.text, image.loadPath(), image.Path)
+	return refuse(why, "build or install it again, then: "+check, "%s: the dynamic linker does not take it", image.Path)
 }

@@ -1,0 +1,196 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"kvstored/pkg/engine/conformance"
+)
+
+// Report is what a trial found out about a library.
+type Report struct {
+	Path   string               `json:"path"`
+	SHA256 string               `json:"sha256"`
+	Size   int64                `json:"size"`
+	Info   *Info                `json:"info,omitempty"` // nil: it could not be loaded
+	Checks []conformance.Result `json:"checks,omitempty"`
+	// Place is why the system's daemon would not load the file from where it
+	// is; nil when it would, as far as owners and modes go.
+	Place *Refusal `json:"place,omitempty"`
+	// Refusal is why the library is not taken; nil when it is.
+	Refusal *Refusal `json:"refusal,omitempty"`
+}
+
+// message is one line from the child to its parent.
+type message struct {
+	Doing   string              `json:"doing,omitempty"` // what comes next
+	Info    *Info               `json:"info,omitempty"`
+	Result  *conformance.Result `json:"result,omitempty"`
+	Refusal *Refusal            `json:"refusal,omitempty"`
+	Done    bool                `json:"done,omitempty"`
+}
+
+// CheckMain is `kvstored check-engine`: it tries the library that args name,
+// prints a report and returns an exit code: 0 when the library can be loaded,
+// 1 when not, 2 for wrong usage. The trial itself runs in a child process;
+// that child is this function again, with --image and --report.
+func CheckMain(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("kvstored check-engine", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() { fmt.Fprintln(stderr, "usage: kvstored check-engine [--json] [--full] PATH") }
+	asJSON := flags.Bool("json", false, "print the report as JSON")
+	full := flags.Bool("full", false, "make every check, at length")
+	image := flags.Int("image", -1, "descriptor of the sealed library (used by kvstored itself)")
+	report := flags.Int("report", -1, "descriptor to report to (used by kvstored itself)")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if flags.NArg() != 1 {
+		flags.Usage()
+		return 2
+	}
+	if *image >= 0 && *report >= 0 {
+		return tryHere(*image, *report, flags.Arg(0), *full)
+	}
+	options := CheckOptions{Command: SelfCheck, Full: *full}
+	r := options.Report(flags.Arg(0), Trust{Anybody: true})
+	if *asJSON {
+		text, err := json.MarshalIndent(r, "", "  ")
+		if err != nil {
+			fmt.Fprintln(stderr, "kvstored:", err)
+			return 1
+		}
+		fmt.Fprintf(stdout, "%s\n", text)
+	} else {
+		fmt.Fprint(stdout, r.Text())
+	}
+	if r.Refusal != nil {
+		return 1
+	}
+	return 0
+}
+
+// tryHere is the child: this process loads the library and may die of it.
+func tryHere(imageFD, reportFD int, path string, full bool) int {
+	becomeTrial()
+	to := json.NewEncoder(os.NewFile(uintptr(reportFD), "report"))
+	say := func(m message) {
+		if to.Encode(m) != nil {
+			os.Exit(1) // the parent is gone
+		}
+	}
+	image, err := adoptImage(imageFD, path)
+	if err == nil {
+		err = try(image, full, say)
+	}
+	if err != nil {
+		var r *Refusal
+		if !errors.As(err, &r) {
+			r = &Refusal{What: path + ": " + err.Error()}
+		}
+		say(message{Refusal: r})
+		return 1
+	}
+	say(message{Done: true})
+	return 0
+}
+
+// trialSeed makes every trial the same.
+const trialSeed = 20260101
+
+// try loads the image into this process and makes the checks.
+func try(image *Image, full bool, say func(message)) error {
+	say(message{Doing: "loading it"})
+	lib, err := loadImage(image)
+	if err != nil {
+		return err
+	}
+	say(message{Info: &lib.info})
+	size := conformance.Smoke
+	if full {
+		size = conformance.Full
+	}
+	var failed *conformance.Result
+	e := conformable(lib, nil)
+	e.Begin = func(check string) { say(message{Doing: "checking " + check}) }
+	for _, r := range conformance.Run(e, size, trialSeed) {
+		say(message{Result: &r})
+		if !r.OK() && failed == nil {
+			failed = &r
+		}
+	}
+	if failed != nil {
+		return refuse(failed.Failure, "tell the engine's author; kvctl engine check "+image.Path+" shows every check",
+			"%s: %s %s fails the check %q", image.Path, lib.info.Name, lib.info.Version, failed.Name)
+	}
+	say(message{Doing: "unloading it"})
+	if err := lib.unload(); err != nil {
+		return err
+	}
+	if !lib.info.Has(CapNoUnload) && mapped(image) {
+		say(message{Result: &conformance.Result{Name: "unloading", Skipped: "its code stays mapped; each exchange leaves " +
+			fmt.Sprint((image.Size+1023)>>10) + " KiB behind"}})
+	} else {
+		say(message{Result: &conformance.Result{Name: "unloading"}})
+	}
+	return nil
+}
+
+// Text is the report for people.
+func (r *Report) Text() string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-13s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintln(&b, r.Path)
+	if r.Info != nil {
+		i := r.Info
+		line("engine", "%s %s", i.Name, i.Version)
+		line("format", "%s", i.Format)
+		line("interface", "%d", i.ABI)
+		line("capabilities", "%s", orNone(CapNames(i.Capabilities)))
+		line("limits", "keys %s, values %s", limitText(i.MaxKey), limitText(i.MaxValue))
+	}
+	if r.SHA256 != "" {
+		line("sha256", "%s", r.SHA256)
+	}
+	for _, c := range r.Checks {
+		line("check", "%s", c)
+	}
+	if r.Place != nil {
+		line("note", "the system's daemon would not load it from here: %s", r.Place.What)
+		line("why", "%s", r.Place.Why)
+		line("fix", "%s", r.Place.Fix)
+	}
+	if r.Refusal == nil {
+		line("result", "ok")
+		return b.String()
+	}
+	line("result", "refused: %s", r.Refusal.What)
+	line("why", "%s", r.Refusal.Why)
+	line("fix", "%s", r.Refusal.Fix)
+	return b.String()
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func limitText(n uint64) string {
+	if n == 0 {
+		return "of any length"
+	}
+	return fmt.Sprintf("to %d bytes", n)
+}
+
+// CheckTimeout is how long a trial may take where nothing else is said.
+const CheckTimeout = 10 * time.Second

@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"bufio"
+	"os"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+// logPipe carries what an engine logs from C to the daemon's log: a line each,
+// its level as a digit first. Engines write without waiting; what does not fit
+// is dropped.
+type logPipe struct {
+	write int // descriptor, -1: there is none
+}
+
+// newLogPipe starts to pass lines on until the pipe is closed.
+func newLogPipe(log *zap.Logger, engine string) *logPipe {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		log.Warn("no log from the engine", zap.String("engine", engine), zap.Error(err))
+		return &logPipe{write: -1}
+	}
+	go passLines(os.NewFile(uintptr(fds[0]), "engine log"), log.With(zap.String("engine", engine)))
+	return &logPipe{write: fds[1]}
+}
+
+// fd is what the engine's side writes to.
+func (p *logPipe) fd() int { return p.write }
+
+// close ends the pipe; the engine must not log any more.
+func (p *logPipe) close() {
+	if p.write >= 0 {
+		unix.Close(p.write)
+		p.write = -1
+	}
+}
+
+func passLines(from *os.File, log *zap.Logger) {
+	defer from.Close()
+	for lines := bufio.NewScanner(from); lines.Scan(); {
+		text := lines.Text()
+		if len(text) < 2 {
+			continue
+		}
+		switch level, text := text[0], text[1:]; {
+		case level <= '3':
+			log.Error(text)
+		case level == '4':
+			log.Warn(text)
+		case level == '7':
+			log.Debug(text)
+		default:
+			log.Info(text)
+		}
+	}
+}

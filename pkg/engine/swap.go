@@ -1,0 +1,251 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Outcome is what a swap came to that was not refused.
+type Outcome struct {
+	Engine     string // name and version that serve now
+	Generation uint64
+	// Unchanged: the library is the one that serves already.
+	Unchanged bool
+	// Copied: how many entries were copied; HandedOver: none had to be.
+	Copied     uint64
+	HandedOver bool
+	// LaneHeld is the longest time for which the lane was held.
+	LaneHeld time.Duration
+}
+
+// String is the outcome in a line: "serving hash 0.1.1 (generation 2)".
+func (o Outcome) String() string {
+	if o.Unchanged {
+		return "unchanged"
+	}
+	return fmt.Sprintf("serving %s (generation %d)", o.Engine, o.Generation)
+}
+
+// Swap exchanges the engine for the library that r names and waits for the
+// outcome. Requests queue; one made while a swap runs is answered by a run
+// that began after it. A refusal is a *Refusal, and the old engine serves on.
+// Not in the lane.
+func (h *Host) Swap(r Request) (Outcome, error) {
+	j, first, ok := h.swaps.add(r)
+	if !ok {
+		return Outcome{}, refuse("it is stopping", "start it again", "no exchange of the engine any more")
+	}
+	if first {
+		go h.runSwaps()
+	}
+	<-j.done
+	return j.outcome, j.err
+}
+
+// runSwaps carries out what waits, one after another.
+func (h *Host) runSwaps() {
+	for j := h.swaps.next(); j != nil; j = h.swaps.next() {
+		s := &swap{h: h, request: j.Request, began: time.Now(), first: true}
+		j.outcome, j.err = s.run()
+		h.setState(Idle)
+		close(j.done)
+	}
+}
+
+// setState tells everybody where the swap stands.
+func (h *Host) setState(state State) {
+	h.status.change(func(s *Status) { s.State = state })
+	if h.opts.OnState != nil {
+		h.opts.OnState(state)
+	}
+}
+
+// swap is one run. It belongs to the goroutine that runs it.
+type swap struct {
+	h       *Host
+	request Request
+	began   time.Time
+	old     *generation // the serving one when the run began
+	next    *generation
+	first   bool // the lane was not yet taken
+	longest time.Duration
+	spoke   time.Time // last progress
+	copied  uint64
+}
+
+// run goes through the states. Whatever fails before the switch leaves the
+// old generation serving.
+func (s *swap) run() (Outcome, error) {
+	h := s.h
+	h.lane.Lock()
+	s.old = h.cur
+	h.lane.Unlock()
+	outcome, err := s.exchange()
+	if err != nil {
+		err = s.refused(err)
+		return Outcome{}, err
+	}
+	outcome.Engine, outcome.Generation = s.old.title(), s.old.number
+	if !outcome.Unchanged {
+		outcome.Engine, outcome.Generation = s.next.title(), s.next.number
+		outcome.LaneHeld, outcome.Copied = s.longest, s.copied
+	}
+	h.status.change(func(st *Status) {
+		st.LastSwap, st.LastError = outcome.String(), nil
+		if !outcome.Unchanged {
+			st.Swaps++
+		}
+	})
+	return outcome, nil
+}
+
+// refused notes why the swap was refused and what serves on.
+func (s *swap) refused(err error) error {
+	var r *Refusal
+	if !errors.As(err, &r) {
+		r = &Refusal{What: err.Error()}
+	}
+	said := *r
+	if said.Why != "" {
+		said.Why += "; "
+	}
+	said.Why += "still serving " + s.old.title() + ", no request lost"
+	s.h.status.change(func(st *Status) {
+		st.Refused++
+		st.LastSwap, st.LastError = "refused: "+said.What, &said
+	})
+	return &said
+}
+
+// exchange is checking, loading, opening and what follows.
+func (s *swap) exchange() (Outcome, error) {
+	h := s.h
+	h.setState(Checking)
+	if s.request.Trust != nil {
+		h.trust.Store(s.request.Trust)
+	}
+	image, err := ReadImage(s.request.Path, *h.trust.Load())
+	if err != nil {
+		return Outcome{}, err
+	}
+	if image.SHA256 == s.old.image.SHA256 {
+		image.Close() // what the status needs of it stays
+		h.status.sameFrom(image, s.request.Rule)
+		return Outcome{Unchanged: true}, nil
+	}
+	if _, err := h.opts.Check.try(image); err != nil {
+		image.Close()
+		return Outcome{}, err
+	}
+	h.setState(Loading)
+	if s.next, err = h.load(image); err != nil {
+		image.Close()
+		return Outcome{}, err
+	}
+	if s.canHandOver() {
+		return s.handOver()
+	}
+	return s.replace()
+}
+
+// canHandOver tells whether the store can pass from old to new as it is.
+func (s *swap) canHandOver() bool {
+	old, next := &s.old.lib.info, &s.next.lib.info
+	return old.Format == next.Format && old.Has(CapHandover) && next.Has(CapHandover)
+}
+
+// handOver passes the store to the new code, in the lane.
+func (s *swap) handOver() (Outcome, error) {
+	h := s.h
+	h.setState(Opening)
+	with := h.settings(s.next)
+	h.setState(Draining)
+	s.takeLane()
+	began := time.Now()
+	with.now = h.now()
+	st, broken, err := s.old.store.handOver(s.next.lib, with)
+	if err == nil {
+		s.old.store.close(true)
+		s.next.store = st
+		h.pins.moved(s.old, s.next)
+		h.cur = s.next
+	} else if broken {
+		h.fatal(fmt.Errorf("engine %s could not resume after a failed hand-over: %w", s.old.title(), err))
+	}
+	s.leaveLane(began)
+	if err != nil {
+		s.abandon()
+		return Outcome{}, refuse(err.Error(), "kvctl engine check "+s.request.Path,
+			"%s: %s does not take over from %s", s.request.Path, s.next.title(), s.old.title())
+	}
+	s.served()
+	go h.bury(s.old)
+	return Outcome{HandedOver: true}, nil
+}
+
+// replace opens an empty store, copies everything into it and switches.
+func (s *swap) replace() (Outcome, error) {
+	h := s.h
+	h.setState(Opening)
+	if err := h.open(s.next); err != nil {
+		s.abandon()
+		return Outcome{}, err
+	}
+	h.setState(Copying)
+	c := newCopying(s)
+	err := c.run()
+	if err == nil {
+		h.setState(Draining)
+		err = c.finish()
+	}
+	c.close()
+	if err != nil {
+		s.next.store.close(false)
+		s.abandon()
+		return Outcome{}, err
+	}
+	s.served()
+	go h.retire(s.old)
+	return Outcome{}, nil
+}
+
+// served notes the switch.
+func (s *swap) served() {
+	s.h.status.serve(s.next, s.request.Rule)
+	s.h.status.retiring(s.old)
+	s.h.setState(Serving)
+}
+
+// abandon unloads the new generation, whose store is closed or was never
+// opened.
+func (s *swap) abandon() {
+	if !s.next.drop() {
+		s.h.status.change(func(st *Status) { st.StillMapped++ })
+		s.h.opts.Log.Warn("the code of a refused engine stays mapped", zap.String("engine", s.next.title()))
+	}
+}
+
+// takeLane takes the lane for the swap; leaveLane gives it back and notes
+// for how long it was held.
+func (s *swap) takeLane() { s.h.Lock() }
+
+func (s *swap) leaveLane(began time.Time) time.Duration {
+	held := time.Since(began)
+	s.h.Unlock()
+	s.longest = max(s.longest, held)
+	s.h.status.held(held, s.first)
+	s.first = false
+	return held
+}
+
+// progress reports a long swap about once a second.
+func (s *swap) progress(format string, args ...any) {
+	if s.h.opts.OnProgress == nil || time.Since(s.spoke) < time.Second || time.Since(s.began) < time.Second {
+		return
+	}
+	s.spoke = time.Now()
+	s.h.opts.OnProgress(fmt.Sprintf(format, args...))
+}
