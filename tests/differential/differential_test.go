@@ -163,6 +163,11 @@ func await(t *testing.T, path string) {
 	t.Fatalf("nobody listens on %s", path)
 }
 
+// served is an engine as the server wants it.
+type served struct{ *engine.Host }
+
+func (served) Status() []command.Pair { return []command.Pair{{Name: "engine", Value: *library}} }
+
 // startOurs serves an engine in this process.
 func startOurs(t *testing.T, name string) string {
 	t.Helper()
@@ -182,7 +187,7 @@ func startOurs(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := server.New(server.Options{Engine: host, Limits: reactor.Limits{}, Socket: path, Version: "0.0.0",
+	srv, err := server.New(server.Options{Engine: served{host}, Limits: reactor.Limits{}, Socket: path, Version: "0.0.0",
 		Settings: func() []command.Pair { return []command.Pair{{Name: "maxclients", Value: "10"}} }})
 	if err != nil {
 		t.Fatal(err)
