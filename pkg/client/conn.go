@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -357,9 +358,13 @@ func (c *Conn) recover(cause error) error {
 	}
 	queue, bound := c.queue, c.bound
 	c.drop()
+	// A Unix socket is reset only when its other end closed it without reading
+	// all that we had sent: the last command at least was not read to its end.
+	reset := errors.Is(cause, syscall.ECONNRESET)
 	var lost *LostError
 	for i, q := range queue {
-		if !bound && q.sent < maxSends && (q.end > c.flushed || Repeatable(q.args)) {
+		unread := q.end > c.flushed || reset && i == len(queue)-1
+		if !bound && q.sent < maxSends && (unread || Repeatable(q.args)) {
 			continue
 		}
 		if lost == nil {

@@ -211,6 +211,32 @@ func TestIdleConnectionClosed(t *testing.T) {
 	}
 }
 
+// A daemon that fails while it starts closes its socket without having read
+// the command: that it did not happen is certain, so it is sent again.
+func TestUnreadWriteIsRepeated(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.DialOptions(context.Background(), path, client.Options{Retry: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.Send("INCR", "hits")
+	_ = c.Flush()
+	_ = l.Close() // nobody accepted the connection
+	s := &clienttest.Server{}
+	if err := s.Start(path); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	if r, err := c.Receive(); err != nil || r.Int != 1 {
+		t.Errorf("INCR answers %d, %v", r.Int, err)
+	}
+}
+
 func TestStateIsNotLostInSilence(t *testing.T) {
 	s, c := start(t, client.Options{})
 	do(t, c, "MULTI")

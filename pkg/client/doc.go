@@ -12,7 +12,7 @@
 //
 // An error that the server answers is a *ServerError, returned by Do beside
 // the reply.  A connection that breaks is made again where that is safe: the
-// commands in flight only read, or they never left this process.  Otherwise
+// commands in flight only read, or the daemon certainly did not read them.  Otherwise
 // the outcome of a command is unknown, it is not repeated, and the error is a
 // *LostError that names it.
 //

@@ -97,24 +97,7 @@ func (e *ConnectError) explainMissing() Advice {
 			Fix: "kvstored --listen " + shellWord(e.Path),
 		}
 	}
-	socket := u.name + ".socket"
-	enable := u.systemctl("enable --now " + socket)
-	switch s := u.show("socket"); {
-	case s["LoadState"] == "not-found":
-		return Advice{Why: "kvstored is not installed", Fix: InstallCommand("kvstored")}
-	case s["LoadState"] == "masked":
-		return Advice{Why: socket + " is masked", Fix: u.systemctl("unmask "+socket) + "\n" + enable}
-	case s["ActiveState"] == "active":
-		return Advice{Why: socket + " is started, but its file was removed", Fix: u.systemctl("restart " + socket)}
-	case s["ActiveState"] == "failed":
-		return u.failed()
-	case s["UnitFileState"] == "enabled":
-		return Advice{Why: socket + " is not started (enabled)", Fix: u.systemctl("start " + socket)}
-	case s["UnitFileState"] == "":
-		return Advice{Why: socket + " is not started", Fix: enable}
-	default:
-		return Advice{Why: socket + " is not started (" + s["UnitFileState"] + ")", Fix: enable}
-	}
+	return u.explain("its file was removed")
 }
 
 // explainRefused covers a socket that nobody listens on.
@@ -126,14 +109,7 @@ func (e *ConnectError) explainRefused() Advice {
 			Fix: "kvstored --listen " + shellWord(e.Path),
 		}
 	}
-	socket := u.name + ".socket"
-	switch u.show("socket")["ActiveState"] {
-	case "failed":
-		return u.failed()
-	case "active":
-		return Advice{Why: socket + " is started, but another socket lies at its path", Fix: u.systemctl("restart " + socket)}
-	}
-	return Advice{Why: socket + " is stopped; this file was left behind", Fix: u.systemctl("start " + socket)}
+	return u.explain("another socket lies at its path")
 }
 
 // explainBusy covers a daemon that takes no connections.

@@ -92,8 +92,8 @@ func TestExplainAsksSystemd(t *testing.T) {
 			"kvstored.socket is started, but its file was removed", sudo("systemctl restart kvstored.socket")}},
 		{Missing, SystemSocket, `LoadState=loaded\nActiveState=failed\n`, failed},
 		{Refused, SystemSocket, `LoadState=loaded\nActiveState=failed\n`, failed},
-		{Refused, SystemSocket, `LoadState=loaded\nActiveState=inactive\n`, Advice{
-			"kvstored.socket is stopped; this file was left behind", sudo("systemctl start kvstored.socket")}},
+		{Refused, SystemSocket, `LoadState=loaded\nActiveState=inactive\nUnitFileState=enabled\n`, Advice{
+			"kvstored.socket is not started (enabled)", sudo("systemctl start kvstored.socket")}},
 		{Missing, "/run/kvstored/shop.sock", `LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n`, Advice{
 			"kvstored@shop.socket is not started (disabled)", sudo("systemctl enable --now kvstored@shop.socket")}},
 	} {

@@ -74,6 +74,29 @@ func (u unit) systemctlRead(rest string) string {
 	return "systemctl " + rest
 }
 
+// explain says what keeps the socket from being listened on.  amiss is what
+// must have happened if systemd listens.
+func (u unit) explain(amiss string) Advice {
+	socket := u.name + ".socket"
+	enable := u.systemctl("enable --now " + socket)
+	switch s := u.show("socket"); {
+	case s["LoadState"] == "not-found":
+		return Advice{Why: "kvstored is not installed", Fix: InstallCommand("kvstored")}
+	case s["LoadState"] == "masked":
+		return Advice{Why: socket + " is masked", Fix: u.systemctl("unmask "+socket) + "\n" + enable}
+	case s["ActiveState"] == "active":
+		return Advice{Why: socket + " is started, but " + amiss, Fix: u.systemctl("restart " + socket)}
+	case s["ActiveState"] == "failed":
+		return u.failed()
+	case s["UnitFileState"] == "enabled":
+		return Advice{Why: socket + " is not started (enabled)", Fix: u.systemctl("start " + socket)}
+	case s["UnitFileState"] == "":
+		return Advice{Why: socket + " is not started", Fix: enable}
+	default:
+		return Advice{Why: socket + " is not started (" + s["UnitFileState"] + ")", Fix: enable}
+	}
+}
+
 // failed is the advice where systemd gave up on the service.
 func (u unit) failed() Advice {
 	return Advice{
