@@ -41,6 +41,7 @@ func newRoot(level zap.AtomicLevel, log *zap.Logger) *cobra.Command {
 	}
 	o.define(root.Flags())
 	root.SetVersionTemplate("kvstored {{.Version}}\n")
+	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), help(cmd)) })

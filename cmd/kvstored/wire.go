@@ -14,7 +14,7 @@ const pauseOutput = 32 << 20
 func (d *daemon) makeServer() error {
 	conf := d.conf.Load()
 	srv, err := server.New(server.Options{
-		Engine:  served{d.host},
+		Engine:  server.Hosted{Host: d.host},
 		Log:     d.log,
 		Version: version,
 		Limits: reactor.Limits{

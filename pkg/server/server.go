@@ -41,7 +41,7 @@ type Engine interface {
 	// Release gives back a pin that Exec returned.
 	Release(pin uint64)
 
-	// Status is ENGINE STATUS. Not in the lane.
+	// Status is ENGINE STATUS. The lane is held.
 	Status() []command.Pair
 }
 

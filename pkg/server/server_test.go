@@ -24,7 +24,7 @@ func start(t testing.TB, name string, limits reactor.Limits) (*Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serve(t, host, limits)
+	return serve(t, Hosted{host}, limits)
 }
 
 func serve(t testing.TB, host Engine, limits reactor.Limits) (*Server, string) {
