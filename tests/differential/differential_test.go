@@ -54,6 +54,8 @@ type rig struct {
 	expiredKey map[string]bool // expired, and not written since
 	history    []request       // of this batch
 	slack      slack
+	host       *engine.Host // ours, in this process
+	noWalks    bool         // cursors do not outlive the engine they came from
 }
 
 // slack is how long the latest exchanges took: that far apart can the two
@@ -168,11 +170,18 @@ type served struct{ *engine.Host }
 
 func (served) Status() []command.Pair { return []command.Pair{{Name: "engine", Value: *library}} }
 
-// startOurs serves an engine in this process.
+// startOurs serves an engine in this process and returns the socket.
 func startOurs(t *testing.T, name string) string {
 	t.Helper()
+	path, _ := startHost(t, name)
+	return path
+}
+
+// startHost returns the host of the engine, too; nil for a kvstored outside.
+func startHost(t *testing.T, name string) (string, *engine.Host) {
+	t.Helper()
 	if *socket != "" {
-		return *socket
+		return *socket, nil
 	}
 	host, err := engine.Open(enginetest.Build(t, name), engine.Options{Trust: engine.Trust{AllowOwnUID: true}})
 	if err != nil {
@@ -202,13 +211,15 @@ func startOurs(t *testing.T, name string) string {
 		<-done
 		file.Close()
 		l.Close()
+		host.Close()
 	})
-	return path
+	return path, host
 }
 
 func newRig(t *testing.T, seed uint64) *rig {
-	redis, ours := startRedis(t), startOurs(t, *library)
-	g := &rig{generator: newGenerator(seed), t: t, cover: map[string]*[states]int{}, expiredKey: map[string]bool{}}
+	redis := startRedis(t)
+	ours, host := startHost(t, *library)
+	g := &rig{generator: newGenerator(seed), t: t, host: host, cover: map[string]*[states]int{}, expiredKey: map[string]bool{}}
 	for i := range g.lines {
 		g.lines[i] = line{dial(t, redis), dial(t, ours)}
 		for _, c := range []*conn{g.lines[i].redis, g.lines[i].ours} {
@@ -224,22 +235,56 @@ func TestAgainstRedis(t *testing.T) {
 	g := newRig(t, *seed)
 	t.Logf("seed %d: go test ./tests/differential -run TestAgainstRedis -commands %d -seed %d -v", *seed, *total, *seed)
 	start := time.Now()
-	for n := 0; g.compared < *total; n++ {
-		l := &g.lines[n%2]
+	g.run(*total)
+	g.report(time.Since(start))
+}
+
+// TestAcrossSwaps is the same while the engine is exchanged again and again:
+// between two releases of one, and with another one of a different format.
+func TestAcrossSwaps(t *testing.T) {
+	g := newRig(t, *seed)
+	if g.host == nil {
+		t.Skip("-socket: a kvstored outside is not swapped from here")
+	}
+	g.noWalks = true
+	paths := []string{enginetest.Build(t, "hash", `KV_ENGINE_VERSION="0.1.1"`), enginetest.Build(t, "debug"), enginetest.Build(t, "hash")}
+	stop, done := make(chan struct{}), make(chan int)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				done <- n
+				return
+			case <-time.After(time.Millisecond):
+			}
+			if _, err := g.host.Swap(engine.Request{Path: paths[n%len(paths)]}); err != nil {
+				t.Errorf("swap %d: %v", n, err)
+			}
+		}
+	}()
+	g.run(*total / 5)
+	close(stop)
+	n := <-done
+	t.Logf("seed %d: %d commands compared across %d swaps", *seed, g.compared, n)
+	if n < 20 {
+		t.Errorf("only %d swaps", n)
+	}
+}
+
+// run compares n random commands, or stops at the first difference.
+func (g *rig) run(n int) {
+	for i := 0; g.compared < n && !g.t.Failed(); i++ {
+		l := &g.lines[i%2]
 		db := "0"
-		if n%8 >= 6 {
+		if i%8 >= 6 {
 			db = "1"
 		}
 		g.prepare(l, db)
 		g.batch(l)
-		if n%32 == 0 {
+		if i%32 == 0 {
 			g.settle(l)
 		}
-		if t.Failed() {
-			return
-		}
 	}
-	g.report(time.Since(start))
 }
 
 // prepare puts every key of the pool into a state: live of some kind, with or
@@ -396,6 +441,9 @@ func (g *rig) settle(l *line) {
 	}
 	set = append(set, request{args: []string{"DBSIZE"}, rule: exact}, request{args: []string{"KEYS", "*"}, rule: asSet})
 	g.exchange(l, set, false)
+	if g.noWalks {
+		return
+	}
 	for _, options := range [][]string{{}, {"COUNT", "1"}, {"COUNT", "7", "MATCH", "key:*"}, {"TYPE", "hash"}, {"TYPE", "string", "COUNT", "3"}} {
 		a, b := walk(g.t, l.redis, options), walk(g.t, l.ours, options)
 		if !slices.Equal(a, b) {
@@ -426,6 +474,9 @@ func walk(t *testing.T, c *conn, options []string) []string {
 // report prints what was covered, and fails when it was too little.
 func (g *rig) report(took time.Duration) {
 	var b strings.Builder
+	if g.t.Failed() {
+		return
+	}
 	keyed := g.onState[live] + g.onState[missing] + g.onState[expired]
 	fmt.Fprintf(&b, "%d commands compared in %.1f s, %d of them on a key: %.1f%% live, %.1f%% missing, %.1f%% expired\n",
 		g.compared, took.Seconds(), keyed, share(g.onState[live], keyed), share(g.onState[missing], keyed), share(g.onState[expired], keyed))
