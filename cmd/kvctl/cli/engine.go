@@ -88,8 +88,8 @@ func refusal(err error) error {
 		f.what = "the server at this socket is not kvstored"
 		f.why = "it does not know the command ENGINE"
 		f.fix = "use --socket PATH to name the socket of kvstored"
-	case server.Code == "NOPERM" && f.fix == "" && os.Geteuid() != 0:
-		f.fix = "sudo kvctl engine …"
+	case server.Code == "NOPERM" && os.Geteuid() != 0:
+		f.fix = "sudo kvctl engine reload"
 	}
 	return f
 }
