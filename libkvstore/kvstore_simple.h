@@ -185,39 +185,29 @@ static inline const char *kv_simple_get(const struct kv_op *op, uint64_t *len)
 	return (const char *)value;
 }
 
-static inline int kv_simple_op_get(const struct kv_batch *batch, struct kv_op *op)
+/* KV_GET and KV_META. */
+static inline int kv_simple_op_read(const struct kv_batch *batch, struct kv_op *op)
 {
 	uint64_t len;
 	const char *value = kv_simple_get(op, &len);
-	char *copy;
+	char *copy = NULL;
 
 	if (value == NULL)
 		return KV_NOT_FOUND;
-	uint64_t from = op->offset < len ? op->offset : len;
-	uint64_t n = op->length < len - from ? op->length : len - from;
+	if (op->code == KV_GET) {
+		uint64_t from = op->offset < len ? op->offset : len;
 
-	copy = (char *)kv_alloc(batch->reply, n);
-	if (copy == NULL)
-		return KV_NO_MEMORY;
-	memcpy(copy, value + from, (size_t)n);
+		len = op->length < len - from ? op->length : len - from;
+		copy = (char *)kv_alloc(batch->reply, len);
+		if (copy == NULL)
+			return KV_NO_MEMORY;
+		memcpy(copy, value + from, (size_t)len);
+	}
 	op->value = copy;
-	op->value_len = n;
-	op->tag = 0;
-	op->expiry = 0;
-	op->pin = 0;
-	return KV_OK;
-}
-
-static inline int kv_simple_op_meta(struct kv_op *op)
-{
-	uint64_t len;
-
-	if (kv_simple_get(op, &len) == NULL)
-		return KV_NOT_FOUND;
-	op->value = NULL;
 	op->value_len = len;
 	op->tag = 0;
 	op->expiry = 0;
+	op->pin = 0;
 	return KV_OK;
 }
 
@@ -228,9 +218,8 @@ static inline int kv_simple_put(struct kv_store *store, const struct kv_op *op, 
 	const struct kv_simple *author = kv_simple_author();
 	uint64_t without = store->payload;
 
-	if (author->max_key != 0 && op->key_len > author->max_key)
-		return KV_TOO_LARGE;
-	if (author->max_value != 0 && len > author->max_value)
+	if ((author->max_key != 0 && op->key_len > author->max_key) ||
+	    (author->max_value != 0 && len > author->max_value))
 		return KV_TOO_LARGE;
 	if (old_len != UINT64_MAX)
 		without -= op->key_len + old_len;
@@ -300,37 +289,33 @@ static inline void kv_simple_remember(void *to, const void *key, size_t key_len,
 static inline int kv_simple_clear_by_walk(const struct kv_simple *author)
 {
 	uint64_t position = 0;
+	int status = KV_OK;
 
 	if (author->each == NULL || author->del == NULL)
 		return KV_UNSUPPORTED;
-	for (;;) {
+	while (status == KV_OK) {
 		struct kv_simple_victim victim = {NULL, 0, 0};
 		uint64_t next = author->each(position, kv_simple_remember, &victim);
 
-		if (!victim.found && next == 0)
-			return KV_OK;
-		if (!victim.found) {
+		if (victim.found)
+			status = victim.key != NULL ? author->del(victim.key, victim.key_len)
+						    : KV_NO_MEMORY;
+		else if (next == 0)
+			break;
+		else
 			position = next;
-			continue;
-		}
-		if (victim.key == NULL)
-			return KV_NO_MEMORY;
-		int status = author->del(victim.key, victim.key_len);
 		free(victim.key);
-		if (status != KV_OK)
-			return status;
 	}
+	return status;
 }
 
 static inline int kv_simple_op_clear(struct kv_store *store)
 {
 	const struct kv_simple *author = kv_simple_author();
-	int status = KV_OK;
+	int status = author->clear == NULL ? kv_simple_clear_by_walk(author) : KV_OK;
 
 	if (author->clear != NULL)
 		author->clear();
-	else
-		status = kv_simple_clear_by_walk(author);
 	if (status == KV_OK)
 		store->entries = store->payload = 0;
 	return status;
@@ -348,10 +333,9 @@ static inline char *kv_simple_changed(int answer, const struct kv_change *change
 
 	if (value == NULL)
 		return NULL;
-	if (answer == KV_REPLACE) {
-		memcpy(value, kv_simple_bytes(change->value), (size_t)change->value_len);
-		return value;
-	}
+	if (answer == KV_REPLACE)
+		return (char *)memcpy(value, kv_simple_bytes(change->value),
+				      (size_t)change->value_len);
 	memcpy(value, kv_simple_bytes(old), (size_t)keep);
 	memset(value + keep, 0, (size_t)(change->value_len - keep));
 	memcpy(value + change->patch_offset, kv_simple_bytes(change->value),
@@ -362,13 +346,8 @@ static inline char *kv_simple_changed(int answer, const struct kv_change *change
 /* KV_UPDATE made of get, set and del: for changes of the value alone. */
 static inline int kv_simple_op_update(struct kv_store *store, const struct kv_op *op)
 {
-	struct kv_entry entry;
-	struct kv_change change;
-
-	memset(&entry, 0, sizeof entry);
-	memset(&change, 0, sizeof change);
-	entry.size = sizeof entry;
-	change.size = sizeof change;
+	struct kv_entry entry = {sizeof entry, 0, NULL, 0, 0, 0, 0};
+	struct kv_change change = {sizeof change, 0, 0, NULL, 0, 0, 0};
 	const char *old = kv_simple_get(op, &entry.value_len);
 	entry.value = old;
 	entry.present = old != NULL;
@@ -376,10 +355,8 @@ static inline int kv_simple_op_update(struct kv_store *store, const struct kv_op
 
 	if (answer == KV_KEEP)
 		return KV_OK;
-	if (answer == KV_REMOVE) {
-		int status = old != NULL ? kv_simple_op_delete(store, op) : KV_OK;
-		return status;
-	}
+	if (answer == KV_REMOVE)
+		return old != NULL ? kv_simple_op_delete(store, op) : KV_OK;
 	if (change.expiry != 0 || change.tag != 0)
 		return KV_UNSUPPORTED;
 	if (answer == KV_RETAG)
@@ -406,9 +383,8 @@ static inline int kv_simple_op(struct kv_store *store, const struct kv_batch *ba
 		return KV_UNSUPPORTED;
 	switch (op->code) {
 	case KV_GET:
-		return kv_simple_op_get(batch, op);
 	case KV_META:
-		return kv_simple_op_meta(op);
+		return kv_simple_op_read(batch, op);
 	case KV_SET:
 		return kv_simple_op_set(store, op);
 	case KV_DELETE:
@@ -471,10 +447,8 @@ static inline void kv_simple_take(void *to, const void *key, size_t key_len, con
 	struct kv_scan *scan = walk->scan;
 
 	walk->looked++;
-	if (walk->status != KV_OK || walk->take == 0)
-		return;
-	if (walk->skip > 0) {
-		walk->skip--;
+	if (walk->status != KV_OK || walk->take == 0 || walk->skip > 0) {
+		walk->skip -= walk->skip > 0;
 		return;
 	}
 	struct kv_item *item = kv_simple_item(scan, key, key_len, value, value_len);
@@ -483,25 +457,11 @@ static inline void kv_simple_take(void *to, const void *key, size_t key_len, con
 		walk->status = KV_NO_MEMORY;
 		return;
 	}
-	if (scan->last != NULL)
-		scan->last->next = item;
-	else
-		scan->first = item;
+	*(scan->last != NULL ? &scan->last->next : &scan->first) = item;
 	scan->last = item;
 	scan->count++;
 	walk->take--;
 	walk->bytes += value_len;
-}
-
-/* Forgets the items after `last`, which is NULL when all are meant. */
-static inline void kv_simple_cut(struct kv_scan *scan, struct kv_item *last, uint64_t count)
-{
-	scan->last = last;
-	scan->count = count;
-	if (last != NULL)
-		last->next = NULL;
-	else
-		scan->first = NULL;
 }
 
 /* One entry, every one as likely as the next: by counting. */
@@ -545,7 +505,9 @@ static inline int kv_simple_scan(struct kv_store *store, struct kv_scan *scan)
 		uint64_t next = kv_simple_author()->each(scan->cursor, kv_simple_take, &walk);
 
 		if (walk.status != KV_OK) {
-			kv_simple_cut(scan, last, count);
+			scan->count = count;
+			scan->last = last;
+			*(last != NULL ? &last->next : &scan->first) = NULL;
 			return steps > 0 ? KV_OK : walk.status;
 		}
 		scan->cursor = next;
@@ -557,18 +519,13 @@ static inline int kv_simple_scan(struct kv_store *store, struct kv_scan *scan)
 
 static inline int kv_simple_stat(struct kv_store *store, struct kv_stat *stat)
 {
-	stat->entries = stat->payload = stat->memory = stat->reserved_memory = 0;
+	int all = stat->space == KV_SPACE_ALL;
+
+	stat->entries = all || stat->space == 0 ? store->entries : 0;
+	stat->payload = all || stat->space == 0 ? store->payload : 0;
+	stat->memory = stat->reserved_memory = all ? store->payload : 0;
 	stat->expiring = stat->pins = 0;
-	stat->next_space = KV_SPACE_ALL;
-	if (stat->space != 0 && stat->space != KV_SPACE_ALL)
-		return KV_OK;
-	stat->entries = store->entries;
-	stat->payload = store->payload;
-	if (stat->space == KV_SPACE_ALL) {
-		stat->memory = stat->reserved_memory = store->payload;
-		if (store->entries > 0)
-			stat->next_space = 0;
-	}
+	stat->next_space = all && store->entries > 0 ? 0 : KV_SPACE_ALL;
 	return KV_OK;
 }
 

@@ -57,7 +57,7 @@ static struct kv_op ops[BATCH];
 static struct plan plans[BATCH];
 static char keys[KEYS][24];
 static unsigned char source[256 * 1024];
-static uint64_t done_ops, done_hand_overs, done_events, done_pins;
+static uint64_t done_ops, done_hand_overs, done_events, done_pins; /* for the last line */
 
 static uint64_t pick(uint64_t n)
 {
@@ -126,9 +126,8 @@ static uint64_t some_length(void)
 		return KV_PIN_LENGTH - 1 + pick(3);
 	case 2:
 		return pick(200 * 1024);
-	default:
-		return pick(100);
 	}
+	return pick(100);
 }
 
 static int64_t some_expiry(void)
@@ -314,10 +313,7 @@ static void check_op(const struct kv_op *op, const struct plan *plan)
 	switch (op->code) {
 	case KV_GET:
 	case KV_META:
-		if (op->status != (live(slot) ? KV_OK : KV_NOT_FOUND))
-			FAIL("code %d of key %d: status %d, but the model has present %d, expiry %lld, now %lld",
-			     op->code, (int)(slot - slots[op->space]), op->status, slot->present,
-			     (long long)slot->expiry, (long long)now);
+		CHECK(op->status == (live(slot) ? KV_OK : KV_NOT_FOUND));
 		if (live(slot) && op->code == KV_GET)
 			check_get(op, slot);
 		else if (live(slot))
@@ -524,11 +520,8 @@ static void check_figures(void)
 		total += entries + lately;
 		if (lately > 0)
 			continue;
-		if (stat.entries != entries || stat.expiring != expiring || stat.payload != payload)
-			FAIL("space %u: %llu entries, %llu expiring, %llu bytes; want %llu, %llu, %llu",
-			     s, (unsigned long long)stat.entries, (unsigned long long)stat.expiring,
-			     (unsigned long long)stat.payload, (unsigned long long)entries,
-			     (unsigned long long)expiring, (unsigned long long)payload);
+		CHECK(stat.entries == entries && stat.expiring == expiring);
+		CHECK(stat.payload == payload);
 	}
 	CHECK(engine->stat(store, &all) == KV_OK);
 	CHECK(all.entries <= total && (all.next_space == KV_SPACE_ALL) == (all.entries == 0));
@@ -540,8 +533,8 @@ static void hand_over(void)
 
 	if (library_count < 2)
 		return;
+	store = store_hand_over(from, store, &libraries[!current], now);
 	current = !current;
-	store = store_hand_over(from, store, &libraries[current], now);
 	engine = &libraries[current].engine;
 	done_hand_overs++;
 }
