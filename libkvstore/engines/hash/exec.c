@@ -42,18 +42,18 @@ static void ask_bucket(struct kv_store *st, const struct kv_op *op, uint64_t *ha
 	if (sp == NULL)
 		return;
 	*line = index_at(st, sp, index_bucket(sp, *hash));
-	__builtin_prefetch(*line);
+	prefetch(*line);
 }
 
 static inline void ask_entry(struct kv_store *st, uint64_t hash, const struct bucket *line)
 {
 	if (UNLIKELY(line->slot[7] & SLOT_LINK))
-		__builtin_prefetch(pool_at(st, (uint32_t)(line->slot[7] & SLOT_AT)));
+		prefetch(pool_at(st, (uint32_t)(line->slot[7] & SLOT_AT)));
 	for (unsigned bits = index_match(line, hash); bits != 0; bits &= bits - 1) {
 		const uint8_t *p = entry_at(st, line->slot[__builtin_ctz(bits)]);
 
-		__builtin_prefetch(p);
-		__builtin_prefetch(p + 63);
+		prefetch(p);
+		prefetch(p + 63);
 	}
 }
 

@@ -94,7 +94,7 @@ static void prefetch_line(const struct kv_store *st, const struct bucket *line)
 {
 	for (unsigned i = 0; i < index_width(line); i++) {
 		if (line->slot[i] & SLOT_EXPIRY)
-			__builtin_prefetch(entry_at(st, line->slot[i]));
+			prefetch(entry_at(st, line->slot[i]));
 	}
 }
 

@@ -83,7 +83,7 @@ static int found(struct kv_scan *scan, const struct entry *e)
 static void prefetch_entries(const struct kv_store *st, const struct bucket *line)
 {
 	for (unsigned i = 0; i < index_width(line) && line->slot[i] != 0; i++)
-		__builtin_prefetch(entry_at(st, line->slot[i]));
+		prefetch(entry_at(st, line->slot[i]));
 }
 
 /* All entries of a bucket. */
