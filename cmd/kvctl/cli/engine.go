@@ -72,7 +72,28 @@ func load(c *client.Conn, path string) (string, error) {
 		args = append(args, path)
 	}
 	r, err := c.Do(args...)
-	return r.Text(), refusal(err)
+	if err != nil || r.Text() != "unchanged" {
+		return r.Text(), refusal(err)
+	}
+	status := statusFields(c)
+	return within("unchanged: ", status["engine"], " "+status["version"]+" (generation "+status["generation"]+") serves already"), nil
+}
+
+// statusFields asks the daemon for its status; empty where it has none.
+func statusFields(c *client.Conn) map[string]string {
+	status := map[string]string{}
+	r, err := c.Do("ENGINE", "STATUS")
+	if err != nil {
+		return status
+	}
+	fields, err := r.Fields()
+	if err != nil {
+		return status
+	}
+	for _, f := range fields {
+		status[f.Name] = f.Value.Text()
+	}
+	return status
 }
 
 // refusal drops the error code from the server's sentence: it is the reason

@@ -137,7 +137,8 @@ func (p *page) row(label string, parts ...string) {
 // as they are.
 func (a *app) statusPage(fields []client.Field, now time.Time) {
 	p := &page{app: a, fields: fields, used: map[string]bool{}}
-	p.row("engine", p.get("engine"), before(" ", p.get("version")), before(", ", p.get("state")), within(" (generation ", p.get("generation"), ")"))
+	p.row("engine", p.get("engine"), before(" ", p.get("version")), within(" (generation ", p.get("generation"), ")"))
+	p.row("exchange", underWay(p.get("state")))
 	p.row("since", since(p.get("loaded_at"), now))
 	p.row("library", p.get("path"))
 	p.row("on disk", onDisk(p.get("disk")))
@@ -162,6 +163,9 @@ func (a *app) statusPage(fields []client.Field, now time.Time) {
 	if n := p.number("copied_keys"); n > 0 {
 		p.row("copied", grouped(n), " keys")
 	}
+	if n := p.number("retiring"); n > 0 {
+		p.row("retiring", grouped(n), " old libraries, until the last value is read from them")
+	}
 	if n := p.number("still_mapped"); n > 0 {
 		p.row("still mapped", grouped(n), " old libraries could not be unloaded")
 	}
@@ -180,6 +184,14 @@ func (a *app) statusPage(fields []client.Field, now time.Time) {
 	}
 }
 
+// underWay names the state of an exchange; nothing where none is running.
+func underWay(state string) string {
+	if state == "idle" || state == "serving" {
+		return ""
+	}
+	return state
+}
+
 // onDisk says what the file at the library's path is now.
 func onDisk(state string) string {
 	switch state {
@@ -187,6 +199,8 @@ func onDisk(state string) string {
 		return "the same"
 	case "changed":
 		return "another one; it serves after: kvctl engine reload"
+	case "unreadable":
+		return "not readable"
 	case "missing":
 		return "missing; what serves is not harmed, but the next start needs it"
 	}

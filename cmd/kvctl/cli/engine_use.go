@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -164,7 +163,7 @@ func (a *app) useNow(d *choice, c *client.Conn) error {
 func (a *app) overruled(d *choice, c *client.Conn) error {
 	rule := ""
 	if c != nil {
-		rule = statusField(c, "rule")
+		rule = statusFields(c)["rule"]
 	} else if conf, err := config.Load(d.where()); err == nil {
 		rule = conf.Rule("Engine")
 	}
@@ -176,23 +175,6 @@ func (a *app) overruled(d *choice, c *client.Conn) error {
 		why:  rule + " stands above " + d.path,
 		fix:  "remove that rule, then: " + client.Sudo("kvctl engine reload"), code: ExitServer,
 	}
-}
-
-// statusField asks the daemon for one field of its status; empty if it has none.
-func statusField(c *client.Conn, name string) string {
-	r, err := c.Do("ENGINE", "STATUS")
-	if err != nil {
-		return ""
-	}
-	fields, err := r.Fields()
-	if err != nil {
-		return ""
-	}
-	at := slices.IndexFunc(fields, func(f client.Field) bool { return f.Name == name })
-	if at < 0 {
-		return ""
-	}
-	return fields[at].Value.Text()
 }
 
 // choice is the drop-in that names the engine, and what was there before.

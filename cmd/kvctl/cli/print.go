@@ -58,6 +58,9 @@ func (p *printer) bare(head client.Token, top bool) error {
 		}
 		return nil
 	}
+	if head.Kind == client.Verbatim || p.text && head.Kind == client.Bulk {
+		return p.page(head, func(line string) string { return line })
+	}
 	if err := p.bareValue(head); err != nil {
 		return err
 	}
@@ -70,10 +73,7 @@ func (p *printer) bare(head client.Token, top bool) error {
 // bareValue writes one value that is not an aggregate.
 func (p *printer) bareValue(head client.Token) error {
 	switch head.Kind {
-	case client.Bulk, client.Verbatim:
-		if err := p.skipFormat(head); err != nil {
-			return err
-		}
+	case client.Bulk:
 		_, err := io.Copy(p.app.out, p.s)
 		return err
 	case client.Error, client.BlobError:
@@ -133,11 +133,8 @@ func (p *printer) terminal(head client.Token, indent string) error {
 	case client.Map:
 		return p.table(head, indent)
 	case client.Bulk, client.Verbatim:
-		if err := p.skipFormat(head); err != nil {
-			return err
-		}
 		if p.text || head.Kind == client.Verbatim {
-			return p.page()
+			return p.page(head, printable)
 		}
 		if err := p.quoted(head.N); err != nil {
 			return err
@@ -221,12 +218,15 @@ func (p *printer) mapKey(head client.Token) (string, error) {
 	return quote(text), err
 }
 
-// page writes text that has lines of its own, with what could steer the
-// terminal replaced.
-func (p *printer) page() error {
+// page writes text that has lines of its own, each as filter gives it and with
+// the line end that is usual here.
+func (p *printer) page(head client.Token, filter func(string) string) error {
+	if err := p.skipFormat(head); err != nil {
+		return err
+	}
 	text, err := p.s.Bytes()
 	for line := range strings.SplitSeq(strings.TrimRight(string(text), "\r\n"), "\n") {
-		p.write(printable(strings.TrimSuffix(line, "\r")) + "\n")
+		p.write(filter(strings.TrimSuffix(line, "\r")) + "\n")
 	}
 	return err
 }

@@ -129,7 +129,7 @@ func TestStatusPage(t *testing.T) {
 	a.statusPage(fields, time.Date(2026, 11, 23, 20, 5, 0, 0, time.UTC))
 	_ = a.out.Flush()
 	for _, want := range []string{
-		"engine hash 0.1.0, serving (generation 3)\n", "(2 h 5 min ago)\n", "another one; it serves after: kvctl engine reload\n",
+		"engine hash 0.1.0 (generation 3)\n", "(2 h 5 min ago)\n", "another one; it serves after: kvctl engine reload\n",
 		"holds 1,234,567 keys in 117.7 MiB\n", "2 done, 1 refused\n", "1.2 ms, of the last exchange 56 µs\n",
 		"last refusal x.so: no symbol kvstore_engine\n", "why not a kvstored engine\n", "news of a later release\n",
 	} {

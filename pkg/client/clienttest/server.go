@@ -393,7 +393,7 @@ func engine(s *Server, c *conn, args []string) {
 			return
 		}
 		if path == s.engine {
-			c.line("+unchanged: serving " + name + " " + version + " (generation 1)")
+			c.line("+unchanged")
 			return
 		}
 		s.engine = path
