@@ -106,7 +106,8 @@ func incr(s state) (string, state) {
 	n := int64(0)
 	if s.present {
 		var err error
-		if n, err = strconv.ParseInt(s.value, 10, 64); err != nil {
+		n, err = strconv.ParseInt(s.value, 10, 64)
+		if err != nil || strconv.FormatInt(n, 10) != s.value { // "05" is no integer to Redis
 			return "ERR value is not an integer or out of range", s
 		}
 	}
