@@ -120,14 +120,18 @@ func (t *trial) listen(cmd *exec.Cmd, read, write *os.File, timeout time.Duratio
 		unix.Kill(-pid, unix.SIGKILL) // its group: what the library started too
 		read.SetReadDeadline(time.Now())
 	})
-	for lines := bufio.NewScanner(read); lines.Scan(); {
+	for lines := bufio.NewScanner(read); !t.done && t.refusal == nil && lines.Scan(); {
 		t.hear(lines.Bytes())
 	}
+	// Until it is reaped its number is nobody else's.
+	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	inTime := timer.Stop()
+	unix.Kill(-pid, unix.SIGKILL) // nothing is left, unless the library started it
 	err = cmd.Wait()
-	if !timer.Stop() {
+	if !inTime {
 		return errTimeout
 	}
-	unix.Kill(-pid, unix.SIGKILL) // nothing is left, unless the library started it
 	return err
 }
 
