@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"os/signal"
 	"sync"
@@ -19,8 +21,13 @@ import (
 	"kvstored/pkg/systemd"
 )
 
-// stopGrace is how long clients may take to read their last replies.
-const stopGrace = 30 * time.Second
+// How long an end may take, together less than TimeoutStopSec= of the unit:
+// stopGrace for clients to read their last replies, closeGrace for an exchange
+// of the engine to come to its end.
+const (
+	stopGrace  = 30 * time.Second
+	closeGrace = 15 * time.Second
+)
 
 // daemon is the running program. What has no guard is set before serve and
 // not changed.
@@ -70,7 +77,7 @@ func (d *daemon) run() error {
 	if err := d.startEngine(); err != nil {
 		return err
 	}
-	defer d.host.Close()
+	defer d.closeHost()
 	if err := d.makeServer(); err != nil {
 		return err
 	}
@@ -86,7 +93,39 @@ func (d *daemon) configure() error {
 	d.conf.Store(conf)
 	d.level.SetLevel(logging.ParseLevel(conf.LogLevel))
 	tuneRuntime(conf.Reactors)
-	return nil
+	return checkStateDir(conf)
+}
+
+// checkStateDir wants the state directory, if one is set, to be there.
+func checkStateDir(conf *config.Config) error {
+	if conf.StateDir == "" {
+		return nil
+	}
+	info, err := os.Stat(conf.StateDir)
+	if err == nil && !info.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err == nil {
+		err = unix.Access(conf.StateDir, unix.R_OK|unix.W_OK|unix.X_OK)
+	}
+	if err == nil {
+		return nil
+	}
+	code := exitNotConfigured
+	if errors.Is(err, fs.ErrPermission) {
+		code = exitNotPermitted
+	}
+	return &failure{code, "cannot use the state directory " + conf.StateDir, bareError(err) + "; " + conf.Rule("StateDir") + " names it",
+		"sudo install -d -m 0700 -o " + currentUser() + " " + conf.StateDir}
+}
+
+// bareError is an error without the path that the message names already.
+func bareError(err error) string {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err.Error()
+	}
+	return err.Error()
 }
 
 // openSockets gathers systemd's sockets and makes the one of --listen.
@@ -120,6 +159,23 @@ func (d *daemon) closeSockets() {
 	}
 	for _, fd := range d.fds {
 		unix.Close(fd)
+	}
+}
+
+// closeHost closes the engine's store. An exchange that is still running is
+// not waited for without end: what it copies to goes with the process.
+func (d *daemon) closeHost() {
+	closed := make(chan struct{})
+	go func() {
+		d.host.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeGrace):
+		d.log.Warn("ending in the middle of an exchange of the engine")
+		d.closeSockets()
+		os.Exit(exitOK)
 	}
 }
 

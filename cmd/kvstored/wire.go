@@ -1,7 +1,10 @@
 package main
 
 import (
+	"strconv"
+
 	"kvstored/pkg/command"
+	"kvstored/pkg/logging"
 	"kvstored/pkg/reactor"
 	"kvstored/pkg/server"
 )
@@ -13,12 +16,17 @@ const pauseOutput = 32 << 20
 // makeServer puts the server in front of the engine.
 func (d *daemon) makeServer() error {
 	conf := d.conf.Load()
+	clients := clientLimit(conf.MaxClients)
+	if clients < conf.MaxClients {
+		d.log.Warn("fewer clients than configured: "+conf.Rule("MaxClients")+", but only "+strconv.Itoa(clients),
+			logging.Why("the limit of open files allows no more"), logging.Fix("raise LimitNOFILE= of the unit, or ulimit -n"))
+	}
 	srv, err := server.New(server.Options{
 		Engine:  server.Hosted{Host: d.host},
 		Log:     d.log,
 		Version: version,
 		Limits: reactor.Limits{
-			Clients: clientLimit(conf.MaxClients),
+			Clients: clients,
 			Input:   int(conf.MaxInput),
 			Output:  int(conf.MaxOutput),
 			Pause:   min(pauseOutput, int(conf.MaxOutput)),
