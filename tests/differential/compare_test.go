@@ -12,6 +12,7 @@ import (
 //
 // Errors are always compared byte for byte, whatever the rule.
 type rule struct {
+	of   string // the commands
 	name string
 	why  string
 	same func(redis, ours *Value) bool
@@ -22,58 +23,58 @@ type rule struct {
 var (
 	exact = &rule{name: "bytes", why: "", same: func(r, o *Value) bool { return r.Equal(o) }}
 
-	asSet = &rule{name: "set", why: "the order of keys is each server's own", same: func(r, o *Value) bool {
+	asSet = &rule{of: "KEYS", name: "set", why: "the order of keys is each server's own", same: func(r, o *Value) bool {
 		return r.Kind == o.Kind && slices.Equal(r.Sorted(), o.Sorted())
 	}}
 
-	asScan = &rule{name: "cursor 0 and set", why: "as KEYS; one step that looks at everything", same: func(r, o *Value) bool {
+	asScan = &rule{of: "SCAN COUNT 100000", name: "cursor 0 and set", why: "as KEYS; one step that looks at everything", same: func(r, o *Value) bool {
 		return len(r.Elems) == 2 && len(o.Elems) == 2 && r.Elems[0].Equal(&o.Elems[0]) &&
 			asSet.same(&r.Elems[1], &o.Elems[1])
 	}}
 
-	asStep = &rule{name: "shape", why: "where a step ends is each server's own; whole walks are compared apart",
+	asStep = &rule{of: "SCAN", name: "shape", why: "where a step ends is each server's own; whole walks are compared apart",
 		same: func(r, o *Value) bool {
 			return len(r.Elems) == 2 && len(o.Elems) == 2 && o.Elems[0].Kind == '$' && isNumber(o.Elems[0].Text) &&
 				o.Elems[1].Kind == '*'
 		}}
 
-	seconds = &rule{name: "about the same time (s)", unit: 1000,
+	seconds = &rule{of: "TTL EXPIRETIME", name: "about the same time (s)", unit: 1000,
 		why: "each server reads its own clock: within 2 s and what the exchange took"}
-	millis = &rule{name: "about the same time (ms)", unit: 1, why: "as above"}
+	millis = &rule{of: "PTTL PEXPIRETIME", name: "about the same time (ms)", unit: 1, why: "as above"}
 
-	asNull = &rule{name: "null or bulk", why: "which key comes is random", same: func(r, o *Value) bool {
+	asNull = &rule{of: "RANDOMKEY", name: "null or bulk", why: "which key comes is random", same: func(r, o *Value) bool {
 		return r.Null() == o.Null() && (o.Null() || o.Kind == '$')
 	}}
 
-	asCount = &rule{name: "integer", why: "expired keys count until they are removed, in both; compared exactly when settled",
+	asCount = &rule{of: "DBSIZE", name: "integer", why: "expired keys count until they are removed, in both; compared exactly when settled",
 		same: func(r, o *Value) bool {
 			n, ok := o.Int()
 			return ok && n >= 0 && r.Kind == ':'
 		}}
 
-	asNumber = &rule{name: "integer", why: "each server's own count or id", same: func(r, o *Value) bool {
+	asNumber = &rule{of: "CLIENT ID, COMMAND COUNT", name: "integer", why: "each server's own count or id", same: func(r, o *Value) bool {
 		_, ok := o.Int()
 		return ok && r.Kind == ':'
 	}}
 
-	asTime = &rule{name: "two numbers", why: "the time", same: func(r, o *Value) bool {
+	asTime = &rule{of: "TIME", name: "two numbers", why: "the time", same: func(r, o *Value) bool {
 		return o.Kind == r.Kind && len(o.Elems) == 2 && isNumber(o.Elems[0].Text) && isNumber(o.Elems[1].Text)
 	}}
 
-	asText = &rule{name: "kind", why: "each server's own figures", same: func(r, o *Value) bool {
+	asText = &rule{of: "INFO", name: "kind", why: "each server's own figures", same: func(r, o *Value) bool {
 		return r.Kind == o.Kind && len(o.Text) > 0
 	}}
 
-	asMap = &rule{name: "kind", why: "each server's own settings", same: func(r, o *Value) bool { return r.Kind == o.Kind }}
+	asMap = &rule{of: "CONFIG GET", name: "kind", why: "each server's own settings", same: func(r, o *Value) bool { return r.Kind == o.Kind }}
 
-	asHello = &rule{name: "fields", why: "server, version and id are each server's own", same: sameHello}
+	asHello = &rule{of: "HELLO", name: "fields", why: "server, version and id are each server's own", same: sameHello}
 
-	asClient = &rule{name: "field names", why: "each server's own figures; lib-name and lib-ver came after Redis 7.0",
+	asClient = &rule{of: "CLIENT LIST, CLIENT INFO", name: "field names", why: "each server's own figures; lib-name and lib-ver came after Redis 7.0",
 		same: func(r, o *Value) bool {
 			return r.Kind == o.Kind && strings.HasPrefix(fieldNames(o.Text), fieldNames(r.Text))
 		}}
 
-	asInfo = &rule{name: "elements, sets unordered", why: "RESP2 does not tell sets", same: func(r, o *Value) bool {
+	asInfo = &rule{of: "COMMAND INFO", name: "elements, sets unordered", why: "RESP2 does not tell sets", same: func(r, o *Value) bool {
 		return r.flat() == o.flat()
 	}}
 )

@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	total   = flag.Int("commands", 200_000, "how many random commands to compare")
+	total   = flag.Int("commands", 20_000, "how many random commands to compare (run.sh: 200,000)")
 	seed    = flag.Uint64("seed", 1, "seed of the random commands")
 	library = flag.String("engine-name", "hash", "engine to test, a folder of libkvstore/engines")
 	socket  = flag.String("socket", "", "a running kvstored to test instead of one in this process (its data is flushed)")
@@ -490,7 +490,7 @@ func (g *rig) report(took time.Duration) {
 	}
 	b.WriteString("not compared byte for byte (errors always are):\n")
 	for _, u := range []*rule{asSet, asScan, asStep, seconds, millis, asNull, asCount, asNumber, asTime, asText, asMap, asHello, asClient} {
-		fmt.Fprintf(&b, "  %-20s %s\n", u.name, u.why)
+		fmt.Fprintf(&b, "  %-24s by %-24s %s\n", u.of, u.name+":", u.why)
 	}
 	g.t.Log(b.String())
 	if g.onState[live]*100 < 60*g.compared {

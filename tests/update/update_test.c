@@ -1,0 +1,166 @@
+/*
+ * update_test.c - the host's update functions, called as an engine may call
+ * them: any number of times, with any entry, and with no memory.
+ *
+ * Built with AddressSanitizer and UndefinedBehaviorSanitizer by run.sh.  What
+ * commands answer is compared with redis-server in tests/differential; here
+ * are the rules between host and engine.
+ */
+#include "update.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* In the order of batch.Func. */
+enum func { SET, INCR, INCR_FLOAT, APPEND, SET_RANGE, GET_DEL, GET_EX, EXPIRE, PERSIST, FUNCS };
+
+static int failures;
+
+#define check(what, ...)                                                                           \
+	do {                                                                                       \
+		if (!(what)) {                                                                     \
+			failures++;                                                                \
+			fprintf(stderr, "%s:%d: not %s: ", __FILE__, __LINE__, #what);             \
+			fprintf(stderr, __VA_ARGS__);                                              \
+			fputc('\n', stderr);                                                       \
+		}                                                                                  \
+	} while (0)
+
+/* A sink of one piece, and one that never has memory. */
+static char memory[1 << 20];
+
+static int no_more(struct kv_sink *sink, uint64_t need)
+{
+	(void)sink;
+	(void)need;
+	return KV_NO_MEMORY;
+}
+
+static struct kv_sink sink_of(uint64_t size)
+{
+	struct kv_sink s = {0};
+
+	s.next = memory;
+	s.end = memory + size;
+	s.more = no_more;
+	return s;
+}
+
+static uint64_t state = 88172645463325252u;
+
+static uint64_t random_number(void)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+/* Values of every kind, each in memory of exactly its length. */
+static const char *const texts[] = {"", "0", "-0", "1", "-1", "01", "9223372036854775807",
+				    "-9223372036854775808", "9223372036854775808", " 1", "1 ", "1.5",
+				    "1e4932", "-1e4932", "1e5000", "1e-5000", "nan", "inf", "0x1p-3",
+				    "3.00000000000000001", "abc", "-", "99999999999999999999999"};
+
+#define TEXTS (sizeof texts / sizeof texts[0])
+
+static char *exact(const char *text, uint64_t *len)
+{
+	char *copy = malloc(*len = strlen(text));
+
+	if (*len > 0)
+		memcpy(copy, text, *len);
+	return copy;
+}
+
+static int64_t random_time(void)
+{
+	static const int64_t times[] = {0, 1, -1, 999, 1000, 1001, INT64_MAX, INT64_MIN};
+
+	return times[random_number() % 8];
+}
+
+/* What must hold of any answer. */
+static void check_answer(enum func f, int answer, const struct kvh_arg *a,
+			 const struct kv_entry *entry, const struct kv_change *c)
+{
+	check(answer == KV_KEEP || answer == KV_REMOVE || answer == KV_REPLACE ||
+	      answer == KV_PATCH || answer == KV_RETAG, "function %d answered %d", f, answer);
+	check(a->existed == entry->present, "function %d", f);
+	check(a->outcome == KVH_DONE || answer == KV_KEEP, "function %d: outcome %d with answer %d",
+	      f, a->outcome, answer);
+	if (answer == KV_PATCH)
+		check(c->patch_offset + c->patch_len <= c->value_len && c->value_len <= a->limit,
+		      "function %d: %llu + %llu in %llu", f, (unsigned long long)c->patch_offset,
+		      (unsigned long long)c->patch_len, (unsigned long long)c->value_len);
+	if (answer == KV_REPLACE || answer == KV_PATCH || answer == KV_RETAG)
+		check(f == INCR || f == INCR_FLOAT || f == APPEND || f == SET_RANGE || c->expiry == 0 ||
+		      c->expiry > a->now, "function %d leaves an entry that is gone", f);
+	if (answer == KV_RETAG || answer == KV_REMOVE)
+		check(entry->present || f == SET, "function %d changes what is not there", f);
+}
+
+/* One call, made twice: the second must come to the same. */
+static void call(enum func f, uint64_t sink_size)
+{
+	struct kv_entry entry = {.size = sizeof entry};
+	struct kvh_arg arg = {.now = 1000, .limit = 64};
+	struct kv_sink sink = sink_of(sink_size);
+	char *value = exact(texts[random_number() % TEXTS], &arg.value_len);
+	char *present = NULL;
+	int answers[2];
+	struct kvh_arg after[2];
+
+	if (random_number() % 4 != 0) {
+		present = exact(texts[random_number() % TEXTS], &entry.value_len);
+		entry.present = 1;
+		entry.value = present;
+		entry.expiry = random_number() % 2 ? 0 : 1000 + (int64_t)(random_number() % 3);
+	}
+	arg.value = value;
+	arg.flags = random_number() % 512;
+	arg.expiry = random_time();
+	arg.number = random_time();
+	arg.offset = random_number() % 80;
+	arg.reply = &sink;
+	for (int i = 0; i < 2; i++) {
+		struct kv_change change = {.size = sizeof change, .expiry = entry.expiry};
+
+		answers[i] = kvh_updates[f](&arg, &entry, &change);
+		check_answer(f, answers[i], &arg, &entry, &change);
+		after[i] = arg;
+	}
+	check(sink_size < 4096 || (answers[0] == answers[1] && after[0].outcome == after[1].outcome &&
+	      after[0].result == after[1].result && after[0].old_len == after[1].old_len),
+	      "function %d comes to something else when called again", f);
+	free(value);
+	free(present);
+}
+
+/* Without memory for the reply nothing is changed. */
+static void check_no_memory(void)
+{
+	struct kv_entry entry = {.size = sizeof entry, .present = 1, .value = "1", .value_len = 1};
+	enum func with_reply[] = {SET, INCR, INCR_FLOAT, GET_DEL, GET_EX};
+
+	for (unsigned i = 0; i < sizeof with_reply / sizeof with_reply[0]; i++) {
+		struct kv_sink sink = sink_of(0);
+		struct kv_change change = {.size = sizeof change};
+		struct kvh_arg arg = {.value = "1", .value_len = 1, .flags = KVH_WANT_OLD, .reply = &sink};
+		int answer = kvh_updates[with_reply[i]](&arg, &entry, &change);
+
+		check(answer == KV_KEEP && arg.outcome == KVH_NO_MEMORY, "function %d: %d, %d",
+		      with_reply[i], answer, arg.outcome);
+	}
+}
+
+int main(void)
+{
+	for (int i = 0; i < 200000; i++)
+		call((enum func)(i % FUNCS), i % 10 == 9 ? random_number() % 64 : sizeof memory);
+	check_no_memory();
+	if (failures > 0)
+		return 1;
+	printf("update functions: 200000 random calls, each made twice, without a fault\n");
+	return 0;
+}
