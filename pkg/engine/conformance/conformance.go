@@ -108,7 +108,8 @@ type check struct {
 	run   func(t *trial)
 }
 
-// checks in the order in which they run: later ones build on earlier ones.
+// checks in the order in which they run: plain ones first, since people are
+// told of the first that fails.
 var checks = []check{
 	{name: "open and close", run: checkOpenClose},
 	{name: "get what was set", run: checkSetGet},
@@ -125,13 +126,13 @@ var checks = []check{
 	{name: "events of expiry", needs: capExpiry | capScan, run: checkEvents},
 	{name: "spaces", needs: capSpaces, run: checkSpaces},
 	{name: "clear", needs: capDelete | capScan, run: checkClear},
+	{name: "hand-over", needs: capHandover, run: checkHandOver},
 	{name: "long values and pins", run: checkPins},
 	{name: "walk", needs: capScan, run: checkWalk},
 	{name: "walk from any cursor", needs: capScan, run: checkCursors},
 	{name: "one at random", needs: capScan, run: checkRandom},
 	{name: "walk while others write", needs: capScan, run: checkWalkBesideWrites},
 	{name: "figures", needs: capScan, run: checkFigures},
-	{name: "hand-over", needs: capHandover, run: checkHandOver},
 	{name: "random operations against a model", run: checkModel},
 	{name: "limit of memory", needs: capScan | capDelete, full: true, run: checkMemoryLimit},
 	{name: "nothing left behind", run: checkLeftovers},
