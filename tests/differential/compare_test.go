@@ -73,10 +73,6 @@ var (
 		same: func(r, o *Value) bool {
 			return r.Kind == o.Kind && strings.HasPrefix(fieldNames(o.Text), fieldNames(r.Text))
 		}}
-
-	asInfo = &rule{of: "COMMAND INFO", name: "elements, sets unordered", why: "RESP2 does not tell sets", same: func(r, o *Value) bool {
-		return r.flat() == o.flat()
-	}}
 )
 
 // compare applies the rule. slack is how many milliseconds apart the clock
