@@ -42,8 +42,8 @@ type Field struct{ Name, Value string }
 // Journal sends entries to journald. Its methods may be called from any
 // goroutine.
 type Journal struct {
-	fd      int
-	address unix.Sockaddr
+	fd   int
+	path string
 }
 
 // NewJournal prepares to send to the socket at path, normally JournalSocket.
@@ -53,7 +53,7 @@ func NewJournal(path string) (*Journal, error) {
 		return nil, fmt.Errorf("a socket to the journal: %w", err)
 	}
 	unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &sendPatience)
-	return &Journal{fd: fd, address: &unix.SockaddrUnix{Name: path}}, nil
+	return &Journal{fd: fd, path: path}, nil
 }
 
 // Close ends the use of the journal.
@@ -77,8 +77,10 @@ func (j *Journal) Send(fields []Field) error {
 
 // sendmsg sends one datagram.
 func (j *Journal) sendmsg(data, rights []byte) error {
+	// An address of its own for each call: the call writes into it.
+	address := &unix.SockaddrUnix{Name: j.path}
 	for {
-		err := unix.Sendmsg(j.fd, data, rights, j.address, unix.MSG_NOSIGNAL)
+		err := unix.Sendmsg(j.fd, data, rights, address, unix.MSG_NOSIGNAL)
 		if !errors.Is(err, unix.EINTR) {
 			return err
 		}

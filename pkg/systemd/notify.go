@@ -16,8 +16,8 @@ import (
 // from any goroutine, never wait for systemd longer than a datagram takes,
 // and do nothing when the service manager did not ask (no NOTIFY_SOCKET).
 type Notifier struct {
-	address unix.Sockaddr // nil: nobody asked
-	fd      int           // an unconnected datagram socket
+	path string // "": nobody asked
+	fd   int    // an unconnected datagram socket
 
 	mu     sync.Mutex
 	phase  string // guarded by mu: the last of READY, RELOADING, STOPPING
@@ -45,12 +45,12 @@ func NewNotifier() *Notifier {
 	if err != nil {
 		return n
 	}
-	n.fd, n.address = fd, &unix.SockaddrUnix{Name: path}
+	n.fd, n.path = fd, path
 	return n
 }
 
 // Enabled says whether anybody listens.
-func (n *Notifier) Enabled() bool { return n.address != nil }
+func (n *Notifier) Enabled() bool { return n.path != "" }
 
 // Ready says that the service serves: after the start and after a reload.
 // Nothing is sent when systemd knows that already.
@@ -108,15 +108,17 @@ func (n *Notifier) ExtendTimeout(d time.Duration) error {
 // wants them). The socket is not connected, because systemd may replace its
 // own between two messages and Sendmsg cannot pass an address otherwise.
 func (n *Notifier) send(state string, fds []int) error {
-	if n.address == nil {
+	if n.path == "" {
 		return nil
 	}
 	var rights []byte
 	if len(fds) > 0 {
 		rights = unix.UnixRights(fds...)
 	}
+	// An address of its own for each call: the call writes into it.
+	address := &unix.SockaddrUnix{Name: n.path}
 	for {
-		err := unix.Sendmsg(n.fd, []byte(state), rights, n.address, unix.MSG_NOSIGNAL)
+		err := unix.Sendmsg(n.fd, []byte(state), rights, address, unix.MSG_NOSIGNAL)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}

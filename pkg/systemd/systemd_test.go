@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -275,6 +277,30 @@ func TestNotifierPassesDescriptors(t *testing.T) {
 	for _, fd := range fds {
 		unix.Close(fd)
 	}
+}
+
+// TestSendingAtOnce is for the race detector: an address that two calls share
+// was written by both.
+func TestSendingAtOnce(t *testing.T) {
+	c := notifySocket(t, filepath.Join(t.TempDir(), "notify"))
+	n := NewNotifier()
+	j, err := NewJournal(c.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	go io.Copy(io.Discard, c)
+	var senders sync.WaitGroup
+	for range 4 {
+		senders.Go(func() {
+			for i := range 20 {
+				n.Watchdog()
+				n.Status(strconv.Itoa(i))
+				j.Send([]Field{{"MESSAGE", "x"}})
+			}
+		})
+	}
+	senders.Wait()
 }
 
 func TestWatchdogInterval(t *testing.T) {
