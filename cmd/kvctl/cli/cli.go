@@ -45,7 +45,7 @@ func Main(version string) int {
 		version: version,
 	}
 	err := a.root().Execute()
-	if flushErr := a.out.Flush(); err == nil && flushErr != nil {
+	if flushErr := a.out.Flush(); flushErr != nil {
 		err = failure{what: "cannot write the answer: " + flushErr.Error(), code: ExitServer}
 	}
 	return a.report(err)
@@ -73,7 +73,7 @@ blanks is taken apart like a line of input.
 
 Without a command, lines are read from standard input, each a command: words
 are parted by blanks, "..." takes \n, \t, \" and \xHH, '...' is taken as it is.
-Empty lines and lines that begin with # are passed over.
+Empty lines and lines that begin with # are passed over; QUIT ends.
 
 On a pipe the answer is the bare value, arrays one element a line. On a
 terminal it is marked with its type, and of a long value 1 KiB is shown.

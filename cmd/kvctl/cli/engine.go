@@ -23,7 +23,7 @@ that fails is refused, with the reason, and the old one goes on serving.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return failure{what: "unknown command: engine " + args[0], why: nearestChild(cmd, args[0]), fix: "kvctl engine --help", code: ExitUsage}
+				return failure{what: "unknown command: engine " + args[0], why: "engine has no such subcommand", fix: nearestChild(cmd, args[0]), code: ExitUsage}
 			}
 			return failure{what: "engine: which one: status, check, reload or use?", fix: "kvctl engine --help", code: ExitUsage}
 		},

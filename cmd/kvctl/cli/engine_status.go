@@ -147,10 +147,10 @@ func (a *app) statusPage(fields []client.Field, now time.Time) {
 	p.row("interface", before("version ", p.get("abi")), before(", data format ", p.get("format")))
 	p.row("can", p.get("capabilities"))
 	if p.has("keys") {
-		p.row("holds", grouped(p.number("keys")), " keys in ", size(p.number("memory")))
+		p.row("holds", counted(p.number("keys"), "key"), " in ", size(p.number("memory")))
 	}
 	if n := p.number("pins"); n > 0 {
-		p.row("pinned", grouped(n), " values, while clients read them")
+		p.row("pinned", counted(n, "value"), " that clients are reading")
 	}
 	if p.has("swaps") {
 		p.row("exchanges", grouped(p.number("swaps")), " done, ", grouped(p.number("refused")), " refused")
@@ -161,13 +161,13 @@ func (a *app) statusPage(fields []client.Field, now time.Time) {
 		p.row("longest pause", micros(held), ", of the last exchange ", micros(last))
 	}
 	if n := p.number("copied_keys"); n > 0 {
-		p.row("copied", grouped(n), " keys")
+		p.row("copied", counted(n, "key"))
 	}
 	if n := p.number("retiring"); n > 0 {
-		p.row("retiring", grouped(n), " old libraries, until the last value is read from them")
+		p.row("retiring", "old libraries whose values are still being read: ", grouped(n))
 	}
 	if n := p.number("still_mapped"); n > 0 {
-		p.row("still mapped", grouped(n), " old libraries could not be unloaded")
+		p.row("still mapped", "old libraries that could not be unloaded: ", grouped(n))
 	}
 	if text := p.get("last_error"); text != "" {
 		p.row("last refusal", text)
@@ -247,6 +247,14 @@ func micros(us int64) string {
 		return fmt.Sprintf("%d µs", us)
 	}
 	return fmt.Sprintf("%.1f ms", float64(us)/1000)
+}
+
+// counted writes a number of things.
+func counted(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return grouped(n) + " " + thing + "s"
 }
 
 // grouped writes a number with commas between its thousands.

@@ -82,7 +82,7 @@ func (a *app) explain(root *cobra.Command, args []string) error {
 	}
 	f := failure{what: "no help about " + strings.Join(args, " "), fix: "kvctl help, or: kvctl help commands", code: ExitUsage}
 	if near := nearest(strings.ToUpper(args[0])); near != "" {
-		f.why = "did you mean " + near + "?"
+		f.fix = "did you mean " + near + "?"
 	}
 	return f
 }

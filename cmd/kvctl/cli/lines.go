@@ -26,6 +26,7 @@ type feeder struct {
 	conn    *client.Conn
 	waiting []line
 	failed  bool
+	ended   bool // a line said so
 }
 
 // lines runs the commands of standard input, one a line.  What is there already
@@ -50,7 +51,7 @@ func (a *app) lines() error {
 				return err
 			}
 		}
-		if err == io.EOF {
+		if err == io.EOF || f.ended {
 			break
 		} else if err != nil {
 			return failure{what: "cannot read standard input: " + err.Error(), code: ExitUsage}
@@ -85,6 +86,10 @@ func (f *feeder) add(number int, text string) error {
 		return nil
 	}
 	if len(args) == 0 {
+		return nil
+	}
+	if len(args) == 1 && (strings.EqualFold(args[0], "QUIT") || strings.EqualFold(args[0], "EXIT")) {
+		f.ended = true
 		return nil
 	}
 	if f.conn == nil {

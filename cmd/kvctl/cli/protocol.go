@@ -62,14 +62,15 @@ func distance(a, b string) int {
 	return last[len(b)]
 }
 
-// nearestChild is a hint at the subcommand that name was probably meant to be.
+// nearestChild names the subcommand that name was probably meant to be, or
+// where all are listed.
 func nearestChild(cmd *cobra.Command, name string) string {
 	for _, child := range cmd.Commands() {
 		if !child.Hidden && distance(name, child.Name()) < 3 {
-			return "did you mean " + child.Name() + "?"
+			return "did you mean " + child.CommandPath() + "?"
 		}
 	}
-	return ""
+	return cmd.CommandPath() + " --help"
 }
 
 // completeCommand offers the commands of the protocol, in the case in which
