@@ -129,6 +129,12 @@ static inline uint32_t region_of(uint64_t at)
 	return (uint32_t)(at / REGION_GRANULES);
 }
 
+/* The first granule of a region that a block can have; granule 0 stands for none. */
+static inline uint32_t first_granule(uint32_t r)
+{
+	return r == 0 ? BLOCK_MIN : 0;
+}
+
 /* Where the blocks of a region end. */
 static uint64_t region_end(const struct kv_store *st, uint32_t r)
 {
@@ -164,11 +170,11 @@ static void free_unlist(struct kv_store *st, uint64_t at, uint32_t n)
 }
 
 /* Makes a block BUSY and tells the one after it that it is not free. */
-static void busy_mark(struct kv_store *st, uint64_t at, uint32_t n, uint32_t flags)
+static void busy_mark(struct kv_store *st, uint64_t at, uint32_t n)
 {
 	uint64_t after = at + n;
 
-	set_word(st, at, n << BLOCK_SIZE_SHIFT | flags | BLOCK_BUSY);
+	set_word(st, at, n << BLOCK_SIZE_SHIFT | BLOCK_BUSY);
 	if (after < region_end(st, region_of(at)))
 		set_word(st, after, *word_at(st, after) & ~BLOCK_PREV_FREE);
 }
@@ -239,6 +245,7 @@ static void region_give(struct kv_store *st, uint32_t r)
 	bool hole = rg->committed == 0;
 	uint32_t *head = hole ? &h->region_holes : &h->region_free;
 
+	h->region_used -= rg->state == REGION_USED || rg->state == REGION_MOVING;
 	rg->state = hole ? REGION_HOLE : REGION_FREE;
 	rg->next = *head;
 	*head = r + 1;
@@ -263,6 +270,7 @@ static bool region_start(struct kv_store *st, uint32_t n)
 	}
 	st->regions[r - 1].state = REGION_USED;
 	st->regions[r - 1].live = 0;
+	h->region_used++;
 	h->region_top = 0;
 	h->region_now = r;
 	return true;
@@ -289,7 +297,7 @@ static uint64_t cut(struct kv_store *st, unsigned bin, uint32_t n)
 		free_list(st, at + n, size - n);
 		set_word(st, at, n << BLOCK_SIZE_SHIFT | BLOCK_BUSY);
 	} else {
-		busy_mark(st, at, n, 0);
+		busy_mark(st, at, n);
 	}
 	return block_taken(st, at, n);
 }
@@ -304,8 +312,8 @@ static uint64_t extend(struct kv_store *st, uint32_t n)
 		if (!region_start(st, n))
 			return 0;
 	}
-	if (h->region_now == 1 && h->region_top == 0)
-		h->region_top = 4; /* granule 0 stands for none */
+	if (h->region_top == 0)
+		h->region_top = first_granule(h->region_now - 1);
 	if (!region_commit(st, h->region_now - 1, (uint64_t)(h->region_top + n) * GRANULE))
 		return 0;
 	at = (uint64_t)(h->region_now - 1) * REGION_GRANULES + h->region_top;
@@ -330,18 +338,12 @@ uint64_t arena_alloc(struct kv_store *st, uint32_t n)
 
 /* ---------------------------------------------------------------------- free */
 
-void arena_retire(struct kv_store *st, uint32_t r)
-{
-	region_give(st, r);
-}
-
 /* A free block that fills its region: the region itself is free then. */
 static bool freed_region(struct kv_store *st, uint64_t at, uint32_t n)
 {
 	uint32_t r = region_of(at);
-	uint32_t first = r == 0 ? 4 : 0;
 
-	if (n != REGION_GRANULES - first || st->regions[r].state == REGION_MOVING)
+	if (n != REGION_GRANULES - first_granule(r) || st->regions[r].state == REGION_MOVING)
 		return false;
 	region_give(st, r);
 	return true;
@@ -381,7 +383,7 @@ void arena_free(struct kv_store *st, uint64_t at, uint32_t n)
 	free_list(st, at, n);
 }
 
-/* ------------------------------------------------------------------ give back */
+/* ---------------------------------------------------------- give back, compact */
 
 uint64_t arena_trim(struct kv_store *st, uint64_t budget, bool *more)
 {
@@ -411,7 +413,7 @@ uint64_t arena_trim(struct kv_store *st, uint64_t budget, bool *more)
 static void each_free(struct kv_store *st, uint32_t r,
 		      void (*act)(struct kv_store *st, uint64_t at, uint32_t n))
 {
-	uint64_t at = (uint64_t)r * REGION_GRANULES + (r == 0 ? 4 : 0);
+	uint64_t at = (uint64_t)r * REGION_GRANULES + first_granule(r);
 	uint64_t end = (uint64_t)(r + 1) * REGION_GRANULES;
 
 	while (at < end) {
@@ -435,4 +437,19 @@ void arena_reopen(struct kv_store *st, uint32_t r)
 {
 	st->regions[r].state = REGION_USED;
 	each_free(st, r, bin_put);
+}
+
+uint64_t arena_first_live(const struct kv_store *st, uint32_t r, uint64_t *end)
+{
+	uint64_t at = (uint64_t)r * REGION_GRANULES + first_granule(r);
+	uint32_t word = *word_at(st, at);
+
+	*end = (uint64_t)(r + 1) * REGION_GRANULES;
+	return (word & BLOCK_STATE) == BLOCK_FREE ? at + (word >> BLOCK_SIZE_SHIFT) : at;
+}
+
+void arena_retire(struct kv_store *st, uint32_t r)
+{
+	st->h->free_granules -= REGION_GRANULES - first_granule(r);
+	region_give(st, r);
 }

@@ -88,7 +88,7 @@ void hash_close(kv_store *st, uint32_t flags)
 typedef uint64_t slice(struct kv_store *st, uint64_t budget, bool *more);
 
 /* In this order: what gives back comes after what frees. */
-static slice *const slices[] = {space_reap, extent_trim, arena_trim, pool_trim};
+static slice *const slices[] = {space_reap, compact, extent_trim, arena_trim, pool_trim};
 
 int hash_maintain(kv_store *st, struct kv_maintain *m)
 {

@@ -111,11 +111,38 @@ static const char *judge_header(const struct header *h, const struct kv_offer *o
 	return NULL;
 }
 
+/* Whether each file is long enough for what the header says is in it. */
+static bool long_enough(const struct header *h, const struct kv_offer *offer)
+{
+	const struct area *last = h->pool.committed != 0 ? &h->pool : &h->spaces;
+	uint64_t need[SEGMENTS] = {0};
+
+	if (last->committed != 0)
+		need[META] = last->start + last->committed;
+	if (h->region_count > 1)
+		need[SMALL] = (uint64_t)(h->region_count - 1) * REGION_SIZE;
+	need[LARGE] = h->large_top > 1 ? 2 * PAGE : 0;
+	for (int seg = 0; seg < SEGMENTS; seg++) {
+		struct stat file;
+
+		if (fstat(offer->segments[seg].fd, &file) != 0 || (uint64_t)file.st_size < need[seg])
+			return false;
+	}
+	return true;
+}
+
 static const char *judge(const struct kv_offer *offer)
 {
 	const char *why = judge_segments(offer);
+	const struct header *h;
 
-	return why != NULL ? why : judge_header(offer->segments[META].address, offer);
+	if (why != NULL)
+		return why;
+	h = offer->segments[META].address;
+	why = judge_header(h, offer);
+	if (why != NULL)
+		return why;
+	return long_enough(h, offer) ? NULL : "a file is cut off";
 }
 
 /* ----------------------------------------------------------------------- accept */

@@ -200,8 +200,10 @@ struct header {
 	uint64_t bin_map[BIN_WORDS];
 	uint64_t bins[BINS];
 	uint64_t free_granules; /* in free blocks */
+	uint32_t region_used;   /* regions with blocks */
 	uint32_t move_region;   /* number + 1 of the region that is being emptied */
-	uint32_t move_at;
+	uint32_t move_next;     /* where the search for the next one starts */
+	uint32_t move_pad;
 	/* extent.c */
 	uint64_t large_top; /* page */
 	uint64_t large_dirty[ORDERS + 1];

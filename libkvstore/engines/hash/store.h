@@ -61,12 +61,18 @@ void arena_free(struct kv_store *st, uint64_t at, uint32_t n);
 /* Gives free regions back; as pool_trim(). */
 uint64_t arena_trim(struct kv_store *st, uint64_t budget, bool *more);
 
-/* Takes the free blocks of a region out of the lists, and puts them back. */
+/* Takes the free blocks of a region out of the lists, so that it only empties. */
 void arena_shut(struct kv_store *st, uint32_t region);
+
+/* Puts them back. */
 void arena_reopen(struct kv_store *st, uint32_t region);
 
-/* Frees a region whose last block has gone. */
+/* Frees a shut region that has no live block left. */
 void arena_retire(struct kv_store *st, uint32_t region);
+
+/* The first live block of a shut region, `end` if there is none.  All blocks before it
+ * are one free block. */
+uint64_t arena_first_live(const struct kv_store *st, uint32_t region, uint64_t *end);
 
 static inline uint8_t *small_at(const struct kv_store *st, uint64_t granule)
 {
@@ -355,6 +361,11 @@ bool store_reclaim(struct kv_store *st);
 int store_update(struct kv_store *st, const struct kv_op *op, uint64_t hash, uint64_t *old,
 		 struct space *sp);
 
+
+/* ---------------------------------------------------------------------- compact */
+
+/* Moves entries together when too much of `small` lies in gaps; as pool_trim(). */
+uint64_t compact(struct kv_store *st, uint64_t budget, bool *more);
 
 /* ---------------------------------------------------------------- entry points */
 

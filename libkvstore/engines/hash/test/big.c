@@ -125,6 +125,34 @@ static void many_keys(void)
 	hash_close(st, 0);
 }
 
+/* Of a store that lost most of its entries here and there, most memory comes back. */
+static void sparse(void)
+{
+	kv_store *st = store_open();
+	uint64_t held;
+
+	for (uint32_t k = 0; k < MANY; k++)
+		set(st, k % 2, k, 40 + k % 30, 0);
+	held = st->h->committed;
+	for (uint32_t k = 0; k < MANY; k++) {
+		if (k * 2654435761u >> 29 != 0)
+			MUST(drop(st, k % 2, k) == KV_OK);
+	}
+	for (int i = 0; i < 40; i++) {
+		struct kv_maintain m = {.size = sizeof m, .now = NOW, .budget = 3000};
+
+		MUST(hash_maintain(st, &m) == KV_OK && m.used < 6000);
+		verify_store(st);
+		set(st, 0, (uint32_t)i, 70, 0);
+	}
+	settle(st, NOW);
+	verify_store(st);
+	MUST(st->h->committed < held / 3);
+	for (uint32_t k = 40; k < MANY; k++)
+		MUST(drop(st, k % 2, k) == (k * 2654435761u >> 29 != 0 ? KV_NOT_FOUND : KV_OK));
+	hash_close(st, 0);
+}
+
 /* Clearing takes no time and gives the memory back bit by bit. */
 static void clear_space(void)
 {
@@ -255,6 +283,7 @@ static void mixed_sizes(void)
 int main(void)
 {
 	many_keys();
+	sparse();
 	clear_space();
 	many_spaces();
 	append();

@@ -24,7 +24,7 @@ struct tally {
 static void walk_region(const struct kv_store *st, uint32_t r, struct tally *t)
 {
 	uint64_t start = (uint64_t)r * REGION_GRANULES;
-	uint64_t at = start + (r == 0 ? 4 : 0);
+	uint64_t at = start + (r == 0 ? BLOCK_MIN : 0);
 	bool now = r + 1 == st->h->region_now;
 	uint64_t end = start + (now ? st->h->region_top : REGION_GRANULES);
 	uint64_t live = 0;
@@ -44,7 +44,7 @@ static void walk_region(const struct kv_store *st, uint32_t r, struct tally *t)
 		if (state == BLOCK_FREE) {
 			CHECK(load32(small_at(st, at + n - 1)) == (n << BLOCK_SIZE_SHIFT | BLOCK_FREE));
 			t->free_granules += n;
-			t->listed += n >= BLOCK_MIN;
+			t->listed += n >= BLOCK_MIN && st->regions[r].state == REGION_USED;
 		} else {
 			live += n;
 			t->live++;
@@ -61,15 +61,20 @@ static void walk_region(const struct kv_store *st, uint32_t r, struct tally *t)
 static void walk_small(const struct kv_store *st, struct tally *t)
 {
 	uint32_t frees = 0;
+	uint32_t used = 0;
 
 	for (uint32_t r = 0; r < st->h->region_count; r++) {
-		if (st->regions[r].state == REGION_USED)
+		uint32_t state = st->regions[r].state;
+
+		if (state == REGION_USED || state == REGION_MOVING) {
 			walk_region(st, r, t);
-		else
-			frees += st->regions[r].state == REGION_FREE;
+			used++;
+		}
+		frees += state == REGION_FREE;
+		CHECK((state == REGION_MOVING) == (r + 1 == st->h->move_region));
 		CHECK(st->regions[r].state != REGION_HOLE || st->regions[r].committed == 0);
 	}
-	CHECK(frees == st->h->region_frees);
+	CHECK(frees == st->h->region_frees && used == st->h->region_used);
 	CHECK(t->free_granules == st->h->free_granules);
 }
 
