@@ -126,7 +126,8 @@ func newCheckEngine() *cobra.Command {
 			"opens a scratch store and runs the conformance tests. Prints name, version, ABI, capabilities, data " +
 			"format, SHA-256 and the result of each check. Exits with 0 when a daemon can load it, 1 when not, 2 " +
 			"when used wrongly.",
-		DisableFlagParsing: true,
+		DisableFlagParsing:    true,
+		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
 				return cmd.Help()
@@ -137,6 +138,7 @@ func newCheckEngine() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().SortFlags = false
 	cmd.Flags().Bool("json", false, "print the report as JSON")
 	cmd.Flags().Bool("full", false, "make every check, at length")
 	return cmd

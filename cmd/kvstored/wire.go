@@ -21,6 +21,9 @@ func (d *daemon) makeServer() error {
 		d.log.Warn("fewer clients than configured: "+conf.Rule("MaxClients")+", but only "+strconv.Itoa(clients),
 			logging.Why("the limit of open files allows no more"), logging.Fix("raise LimitNOFILE= of the unit, or ulimit -n"))
 	}
+	if conf.Reactors > 1 {
+		d.log.Warn("one reactor serves: "+conf.Rule("Reactors")+" counts in a later version")
+	}
 	srv, err := server.New(server.Options{
 		Engine:  server.Hosted{Host: d.host},
 		Log:     d.log,

@@ -57,7 +57,7 @@ var Settings = []Setting{
 	}, {
 		Name: "Reactors", Kind: KindCount, Default: "1", Min: 1, Max: 64,
 		Doc: "How many threads serve connections. One is best for nearly every machine: the engine is " +
-			"entered by one at a time.",
+			"entered by one at a time. This version serves with one, and says so when more are set.",
 		field: func(c *Config) any { return &c.Reactors },
 	}, {
 		Name: "MaxClients", Kind: KindCount, Default: "10000", Min: 1, Max: 1_000_000,
