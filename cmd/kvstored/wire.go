@@ -22,7 +22,7 @@ func (d *daemon) makeServer() error {
 			logging.Why("the limit of open files allows no more"), logging.Fix("raise LimitNOFILE= of the unit, or ulimit -n"))
 	}
 	if conf.Reactors > 1 {
-		d.log.Warn("one reactor serves: "+conf.Rule("Reactors")+" counts in a later version")
+		d.log.Warn("one reactor serves: " + conf.Rule("Reactors") + " counts in a later version")
 	}
 	srv, err := server.New(server.Options{
 		Engine:  server.Hosted{Host: d.host},
