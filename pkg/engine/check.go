@@ -59,6 +59,9 @@ func CheckMain(args []string, stdout, stderr io.Writer) int {
 		return tryHere(*image, *report, flags.Arg(0), *full)
 	}
 	options := CheckOptions{Command: SelfCheck, Full: *full}
+	if *full {
+		options.Timeout = fullTimeout
+	}
 	r := options.Report(flags.Arg(0), Trust{Anybody: true})
 	if *asJSON {
 		text, err := json.MarshalIndent(r, "", "  ")
@@ -192,5 +195,9 @@ func limitText(n uint64) string {
 	return fmt.Sprintf("to %d bytes", n)
 }
 
-// CheckTimeout is how long a trial may take where nothing else is said.
-const CheckTimeout = 10 * time.Second
+// CheckTimeout is how long a trial may take where nothing else is said,
+// fullTimeout how long one with every check, for a sanitizer's build, too.
+const (
+	CheckTimeout = 10 * time.Second
+	fullTimeout  = 12 * CheckTimeout
+)

@@ -180,11 +180,12 @@ func (c *copying) step(g *generation, visit func(now int64) error) error {
 	return visit(now)
 }
 
-// tune fits the budget to how long the last slice took.
+// tune fits the budget to how long the last slice took. One slice that the
+// machine interrupted does not count for much.
 func (c *copying) tune(took time.Duration) {
 	switch {
 	case took > sliceTarget:
-		c.budget = max(c.budget*uint64(sliceTarget)/uint64(took), 1)
+		c.budget = max(c.budget*uint64(sliceTarget)/uint64(took), c.budget/2, 1)
 	case took < sliceTarget/2:
 		c.budget = min(c.budget*2, sliceMost)
 	}

@@ -255,8 +255,11 @@ func (h *Host) Close() {
 	if h.cur == nil {
 		return
 	}
-	h.cur.store.close(false)
-	h.cur.drop()
+	h.deliverPins()
+	if h.failed == nil && h.cur.pinCount() == 0 {
+		h.cur.store.close(false)
+		h.cur.drop()
+	} // else somebody still reads values, or the store is broken: the process ends
 	h.cur = nil
 	h.house.Close()
 }

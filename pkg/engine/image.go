@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -160,21 +159,41 @@ func (im *Image) Close() {
 	}
 }
 
-// Disk compares the file now behind the image's path with the image: "same",
-// "changed", "missing", or "unreadable".
-func (im *Image) Disk() string {
+// look is what a file was like when it was read to compare it.
+type look struct {
+	image *Image
+	seen  unix.Stat_t
+	found string
+}
+
+// disk compares the file now behind the image's path with the image: "same",
+// "changed", "missing", or "unreadable". last is kept by the caller.
+func (im *Image) disk(last *look) string {
 	var st unix.Stat_t
 	if err := unix.Stat(im.Path, &st); err == unix.ENOENT || err == unix.ENOTDIR {
 		return "missing"
 	} else if err != nil {
 		return "unreadable"
 	}
-	if st.Dev == im.seen.Dev && st.Ino == im.seen.Ino && st.Size == im.seen.Size && st.Mtim == im.seen.Mtim {
+	if unmodified(&st, &im.seen) {
 		return "same"
 	}
-	if st.Size != im.Size {
+	if st.Size != im.Size || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return "changed"
 	}
+	if last.image != im || !unmodified(&st, &last.seen) {
+		*last = look{im, st, im.compare()}
+	}
+	return last.found
+}
+
+// unmodified tells whether two looks saw the same file unchanged.
+func unmodified(a, b *unix.Stat_t) bool {
+	return a.Dev == b.Dev && a.Ino == b.Ino && a.Size == b.Size && a.Mtim == b.Mtim && a.Ctim == b.Ctim
+}
+
+// compare reads the file at the image's path.
+func (im *Image) compare() string {
 	sum, err := hashFile(im.Path)
 	switch {
 	case err != nil:
@@ -197,6 +216,3 @@ func hashFile(path string) (string, error) {
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
-
-// ModTime is when the file that was read was last written.
-func (im *Image) ModTime() time.Time { return time.Unix(im.seen.Mtim.Unix()) }

@@ -55,9 +55,10 @@ type Status struct {
 
 // statusBoard is the host's status, readable without the lane.
 type statusBoard struct {
-	mu    sync.Mutex
-	s     Status // guarded by mu
-	image *Image // guarded by mu; the serving one
+	mu     sync.Mutex
+	s      Status // guarded by mu
+	image  *Image // guarded by mu; the serving one
+	looked look   // guarded by mu; the last time that the file was read
 }
 
 // Status is the host's status now. It never waits for the lane.
@@ -72,12 +73,12 @@ func (h *Host) Status() Status {
 
 // Disk compares the serving library with the file that is now at its path:
 // "same", "changed", "missing" or "unreadable". It reads the file when its
-// times do not tell.
+// times do not tell, once for each change of them.
 func (h *Host) Disk() string {
-	h.status.mu.Lock()
-	image := h.status.image
-	h.status.mu.Unlock()
-	return image.Disk()
+	b := &h.status
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.image.disk(&b.looked)
 }
 
 func (b *statusBoard) change(fn func(s *Status)) {

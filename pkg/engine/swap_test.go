@@ -358,14 +358,13 @@ func TestFileMayGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range whole {
-		whole[i] ^= 0xff
-	}
+	flip(whole)
 	for _, step := range []struct {
 		what, disk string
 		do         func() error
 	}{
 		{"overwritten in place", "changed", func() error { return os.WriteFile(path, whole, 0o755) }},
+		{"put back", "same", func() error { flip(whole); return os.WriteFile(path, whole, 0o755) }},
 		{"truncated", "changed", func() error { return os.Truncate(path, 100) }},
 		{"removed", "missing", func() error { return os.Remove(path) }},
 		{"a directory", "changed", func() error { return os.Mkdir(path, 0o755) }},
@@ -383,6 +382,60 @@ func TestFileMayGo(t *testing.T) {
 	mustSwap(t, h, enginetest.Build(t, "debug", nextVersion))
 	if got := c.get(0, "name"); got != "Rojalin" {
 		t.Errorf("after a swap: %q", got)
+	}
+}
+
+// flip inverts every byte.
+func flip(data []byte) {
+	for i := range data {
+		data[i] ^= 0xff
+	}
+}
+
+// openFiles counts this process's descriptors.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// Neither swaps nor refusals leave descriptors or mapped code behind.
+func TestNothingLeftBehind(t *testing.T) {
+	paths := []string{enginetest.Build(t, "hash"), enginetest.Build(t, "hash", nextVersion), enginetest.Build(t, "debug")}
+	h := openHost(t, paths[0])
+	bad := enginetest.Build(t, "debug", "DEBUG_FAULT=no_symbol")
+	round := func() {
+		for _, p := range append(paths[1:], paths[0]) {
+			mustSwap(t, h, p)
+		}
+		mustRefuse(t, h, bad)
+		waitGone(t, h)
+	}
+	round()
+	time.Sleep(50 * time.Millisecond) // readers of log pipes end beside us
+	before := openFiles(t)
+	for range 3 {
+		round()
+	}
+	time.Sleep(50 * time.Millisecond)
+	if after := openFiles(t); after > before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inodes := map[string]bool{}
+	for line := range strings.Lines(string(maps)) {
+		if f := strings.Fields(line); len(f) > 5 && strings.HasPrefix(f[5], "/memfd:kvstored-") {
+			inodes[f[4]] = true
+		}
+	}
+	if len(inodes) != 1 {
+		t.Errorf("%d libraries are mapped, want 1", len(inodes))
 	}
 }
 
