@@ -25,5 +25,5 @@ for engine; do
 	other=$dir/$engine-b.so
 	[ "$engine" = simple ] && other=
 	# shellcheck disable=SC2086
-	"$dir/model" "$dir/$engine-a.so" $other seed="${SEED:-1}" steps="${STEPS:-20000}"
+	"$dir/model" "$dir/$engine-a.so" $other seed="${SEED:-1}" steps="${STEPS:-6000}"
 done
