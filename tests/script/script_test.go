@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -42,8 +43,9 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	bin := filepath.Dir(daemontest.Binary(t))
 	engines := map[string]string{
-		"HASH": enginetest.Build(t, "hash"),
-		"NEXT": enginetest.Build(t, "hash", `KV_ENGINE_VERSION="0.1.1"`),
+		"HASH":  enginetest.Build(t, "hash"),
+		"NEXT":  enginetest.Build(t, "hash", `KV_ENGINE_VERSION="0.1.1"`),
+		"DEBUG": enginetest.Build(t, "debug"),
 	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -71,7 +73,7 @@ func copyEngines(env *testscript.Env, engines map[string]string) error {
 		if err != nil {
 			return err
 		}
-		own := filepath.Join(dir, map[string]string{"HASH": "hash.so", "NEXT": "next.so"}[name])
+		own := filepath.Join(dir, strings.ToLower(name)+".so")
 		if err := os.WriteFile(own, text, 0o755); err != nil {
 			return err
 		}
