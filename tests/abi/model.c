@@ -119,7 +119,7 @@ static struct slot *slot_of(const struct kv_op *op)
 
 static uint64_t some_length(void)
 {
-	switch (pick(40)) {
+	switch (pick(100)) {
 	case 0:
 		return 0;
 	case 1:
