@@ -47,7 +47,8 @@ var Settings = []Setting{
 	}, {
 		Name: "EngineDir", Kind: KindPath, Default: "/usr/lib/kvstored/engines", Reload: true,
 		Doc: "Where the engines named by Engine= and by the ENGINE LOAD command lie. Only libraries in " +
-			"this directory, and the one that Engine= names by its path, are ever loaded.",
+			"this directory, and the one that Engine= names by its path, are ever loaded; a daemon that " +
+			"stands alone (--listen) takes them from anywhere as long as this is not set.",
 		field: func(c *Config) any { return &c.EngineDir },
 	}, {
 		Name: "StateDir", Kind: KindPath, Default: "",
