@@ -76,9 +76,9 @@ func (e *ConnectError) unit() unit {
 	case dir != systemDir || !isSocket || instance == "":
 		return unit{}
 	case e.Path == SystemSocket:
-		return unit{name: "kvstored", privileged: os.Geteuid() != 0}
+		return unit{name: "kvstored"}
 	}
-	return unit{name: "kvstored@" + instance, privileged: os.Geteuid() != 0}
+	return unit{name: "kvstored@" + instance}
 }
 
 // explainMissing covers a path where nothing is.

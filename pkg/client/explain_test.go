@@ -64,12 +64,7 @@ func fakeSystemctl(t *testing.T, state string) {
 }
 
 func TestExplainAsksSystemd(t *testing.T) {
-	sudo := func(command string) string {
-		if os.Geteuid() == 0 {
-			return command
-		}
-		return "sudo " + command
-	}
+	sudo := Sudo
 	failed := Advice{
 		"kvstored.service kept failing; systemd closed the socket",
 		"systemctl status kvstored.service    # the reason; then\n" + sudo("systemctl reset-failed kvstored.service kvstored.socket") +

@@ -21,9 +21,8 @@ var systemdRuns = "/run/systemd/system"
 
 // unit is a pair NAME.socket and NAME.service of systemd.
 type unit struct {
-	name       string // empty: no unit is known to make the socket
-	user       bool   // of the user's own systemd
-	privileged bool   // changing it needs sudo
+	name string // empty: no unit is known to make the socket
+	user bool   // of the user's own systemd
 }
 
 // managed reports whether systemd runs here and can be asked.
@@ -60,10 +59,10 @@ func parseShow(out string) map[string]string {
 
 // systemctl is a command line that changes units.
 func (u unit) systemctl(rest string) string {
-	if u.privileged {
-		return "sudo " + u.systemctlRead(rest)
+	if u.user {
+		return u.systemctlRead(rest)
 	}
-	return u.systemctlRead(rest)
+	return Sudo(u.systemctlRead(rest))
 }
 
 // systemctlRead is a command line that only looks.
