@@ -104,11 +104,11 @@ func (f *fixtures) badLibraries(t *testing.T) []badLibrary {
 	t.Helper()
 	good := readFile(t, built("engines/hash.so"))
 	return []badLibrary{
-		{"a text file", []byte("this is no library\n"), 0o644, "not a shared object"},
-		{"a truncated ELF", good[:len(good)/3], 0o644, "truncated"},
+		{"a text file", []byte("this is no library\n"), 0o644, "not a shared library"},
+		{"a truncated ELF", good[:len(good)/3], 0o644, "cut short"},
 		{"another machine's ELF", foreign(good), 0o644, "machine"},
 		{"no entry symbol", f.faulty(t, "no-symbol"), 0o644, "kvstore_engine"},
-		{"a future ABI", f.faulty(t, "future-abi"), 0o644, "abi"},
+		{"a future ABI", f.faulty(t, "future-abi"), 0o644, "too new"},
 		{"crashes in its constructor", f.faulty(t, "crash-in-constructor"), 0o644, "crash"},
 		{"hangs", f.faulty(t, "hang-in-open"), 0o644, "hang"},
 		{"gives wrong answers", f.faulty(t, "wrong-answers"), 0o644, "delete"},

@@ -5,6 +5,7 @@ package system
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ type figures struct {
 // clients starts a hammer as asha, a member of the group kvstore.
 func (m *machine) clients(flags string) *clients {
 	m.t.Helper()
-	c := &clients{m: m, cmd: m.command("exec runuser -u asha -- /opt/hammer " + flags)}
+	c := &clients{m: m, cmd: m.command(context.Background(), "exec runuser -u asha -- /opt/hammer "+flags)}
 	var err error
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		m.t.Fatal(err)

@@ -4,6 +4,7 @@ package system
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -93,6 +94,7 @@ func (m *machine) start() {
 		close(m.exited)
 	}()
 	m.t.Cleanup(m.stop)
+	os.WriteFile(filepath.Join(m.dir, "pid"), []byte(strconv.Itoa(m.nspawn.Process.Pid)), 0o644)
 	m.wait("systemd-nspawn to start a process", 20*time.Second, func() bool {
 		pid := m.nspawn.Process.Pid
 		data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
@@ -141,14 +143,30 @@ func sweep(t *testing.T) {
 		pid, err := strconv.Atoi(strings.Split(filepath.Base(dir), "-")[1])
 		if err == nil && syscall.Kill(pid, 0) == syscall.ESRCH {
 			t.Logf("removing %s, left by an earlier run", dir)
+			endLeft(dir)
 			unmountAndRemove(dir)
 		}
 	}
 }
 
+// endLeft ends the systemd-nspawn that a killed run has started in dir, if it
+// is that process still.
+func endLeft(dir string) {
+	pid, _ := os.ReadFile(filepath.Join(dir, "pid"))
+	cmdline, err := os.ReadFile(filepath.Join("/proc", string(pid), "cmdline"))
+	if err == nil && len(pid) > 0 && bytes.Contains(cmdline, []byte(dir)) {
+		n, _ := strconv.Atoi(string(pid))
+		syscall.Kill(n, syscall.SIGKILL)
+		time.Sleep(time.Second)
+	}
+}
+
+// patience ends what hangs, so that a broken build ends; nothing is measured by it.
+const patience = 4 * time.Minute
+
 // command prepares to run a shell script inside, as root, in a clean environment.
-func (m *machine) command(script string) *exec.Cmd {
-	return exec.Command("nsenter", "-t", strconv.Itoa(m.leader),
+func (m *machine) command(ctx context.Context, script string) *exec.Cmd {
+	return exec.CommandContext(ctx, "nsenter", "-t", strconv.Itoa(m.leader),
 		"-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--",
 		"env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", "TERM=dumb",
 		"SYSTEMD_PAGER=", "SYSTEMD_COLORS=0", "sh", "-c", script)
@@ -157,12 +175,18 @@ func (m *machine) command(script string) *exec.Cmd {
 // try runs a script inside and returns what it printed, both streams, and how
 // it ended.
 func (m *machine) try(script string) (output string, code int) {
-	out, err := m.command(script).CombinedOutput()
-	code = 0
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := m.command(ctx, script)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		code = -1
 		if exit, ok := err.(*exec.ExitError); ok {
 			code = exit.ExitCode()
+		}
+		if ctx.Err() != nil {
+			out = fmt.Appendf(out, "(ended after %v)", patience)
 		}
 	}
 	return string(out), code

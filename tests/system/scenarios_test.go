@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"kvstored/pkg/systemd"
 )
 
 // Where kvstored says what it does.
@@ -137,8 +139,12 @@ func (m *machine) sandboxed() {
 	m.is("lo:", "grep -o '[a-z0-9]*:' /proc/$(systemctl show -P MainPID kvstored.service)/net/dev")
 }
 
-// keys is how many keys there are while engines are exchanged.
-const keys = 1_000_000
+// How many keys there are while the engine is exchanged: handed over between
+// releases of one engine, copied between formats.
+const (
+	keys       = 1_000_000
+	copiedKeys = 100_000
+)
 
 // fill writes the keys that never change.
 func (m *machine) fill(n int) {
@@ -168,8 +174,10 @@ func (m *machine) exchangesReleases() {
 
 func (m *machine) exchangesFormats() {
 	m.copyIn(built("engines/debug.so"), engineDir+"/debug.so", 0o644)
+	m.is("OK", "kvctl FLUSHALL")
+	m.fill(copiedKeys)
 	before := m.number("swaps")
-	c := m.clients(fmt.Sprintf("-keys %d", keys))
+	c := m.clients(fmt.Sprintf("-keys %d", copiedKeys))
 	var pause, lane float64
 	for i := range 10 {
 		name := []string{"debug", "hash"}[i%2]
@@ -211,7 +219,7 @@ func (m *machine) noHarm(f figures, swaps int64) {
 func (m *machine) refusesBadLibraries() {
 	pid := m.run("systemctl show -P MainPID kvstored.service")
 	serving := m.status("sha256")
-	c := m.clients(fmt.Sprintf("-keys %d", keys))
+	c := m.clients(fmt.Sprintf("-keys %d", copiedKeys))
 	for _, bad := range prepared(m.t).badLibraries(m.t) {
 		m.write(engineDir+"/hash.so", bad.data, bad.mode)
 		m.run("journalctl --rotate && date +%s.%N > /opt/since")
@@ -228,6 +236,7 @@ func (m *machine) refusesBadLibraries() {
 	f := c.finish()
 	m.t.Logf("%s: clients went on: %d commands, longest pause %.1f ms", m.suite, f.Commands, f.MaxPause)
 	m.is(strings.TrimSpace(pid), "systemctl show -P MainPID kvstored.service")
+	m.says("The engine that served before serves on", "journalctl -q --no-pager -x MESSAGE_ID="+systemd.MessageSwapRefused)
 	m.copyIn(built("engines/hash.so"), engineDir+"/hash.so", 0o644)
 	m.run("systemctl reload kvstored")
 }
@@ -247,7 +256,7 @@ func (m *machine) reasonGiven(bad badLibrary) {
 
 func (m *machine) survivesItsFile() {
 	library := engineDir + "/hash.so"
-	c := m.clients(fmt.Sprintf("-keys %d", keys))
+	c := m.clients(fmt.Sprintf("-keys %d", copiedKeys))
 	for _, harm := range []string{
 		"dd if=/dev/urandom of=%s bs=4k count=20 conv=notrunc status=none",
 		"truncate -s 100 %s", "truncate -s 0 %s", "rm %s",

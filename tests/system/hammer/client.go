@@ -26,6 +26,7 @@ var errClosed = errors.New("connection closed")
 type client struct {
 	options
 	number int
+	run    string // this run's part of key names: an earlier one's data may be there
 	conn   net.Conn
 	in     *bufio.Reader
 	out    []byte
@@ -40,8 +41,8 @@ type client struct {
 	sinceMark                        atomic.Int64 // longest request since the last mark, ns
 }
 
-func newClient(o options, number int) *client {
-	return &client{options: o, number: number, values: map[string]string{},
+func newClient(o options, run string, number int) *client {
+	return &client{options: o, number: number, run: run, values: map[string]string{},
 		random: rand.New(rand.NewPCG(uint64(number), 1))}
 }
 
@@ -149,7 +150,7 @@ func (c *client) hammer(stop *atomic.Bool) error {
 
 // one adds one command of a random kind.
 func (c *client) one() {
-	key := fmt.Sprintf("own:%d:%d", c.number, c.random.IntN(ownKeys))
+	key := c.own(c.random.IntN(ownKeys))
 	old, there := c.values[key]
 	if !there {
 		old = missing
@@ -168,7 +169,7 @@ func (c *client) one() {
 		c.ask(strconv.FormatInt(c.count, 10), "INCR", c.counter())
 	case 5:
 		c.increments++
-		c.ask(number, "INCR", fmt.Sprintf("shared:%d", c.random.IntN(sharedKeys)))
+		c.ask(number, "INCR", c.sharedKey(c.random.IntN(sharedKeys)))
 	case 6:
 		c.append(key)
 	case 7:
@@ -196,7 +197,9 @@ func (c *client) filled(key, old string) {
 	c.ask(fillValue(i), "GET", fillKey(i))
 }
 
-func (c *client) counter() string { return fmt.Sprintf("count:%d", c.number) }
+func (c *client) own(i int) string       { return fmt.Sprintf("own:%s:%d:%d", c.run, c.number, i) }
+func (c *client) sharedKey(i int) string { return fmt.Sprintf("shared:%s:%d", c.run, i) }
+func (c *client) counter() string        { return fmt.Sprintf("count:%s:%d", c.run, c.number) }
 
 // value makes a value that no other SET has.
 func (c *client) value() string {
@@ -221,7 +224,7 @@ func (c *client) reconnect(increments int64) error {
 	clear(c.values)
 	c.count, c.keys = 0, 0
 	for i := range ownKeys {
-		c.ask(missing, "GET", fmt.Sprintf("own:%d:%d", c.number, i))
+		c.ask(missing, "GET", c.own(i))
 	}
 	c.ask(missing, "GET", c.counter())
 	return c.exchange()
@@ -231,7 +234,7 @@ func (c *client) reconnect(increments int64) error {
 // the first client the filled keys as well.
 func (c *client) readBack() (checked int64, err error) {
 	for i := range ownKeys {
-		key := fmt.Sprintf("own:%d:%d", c.number, i)
+		key := c.own(i)
 		want, there := c.values[key]
 		if !there {
 			want = missing
@@ -260,7 +263,7 @@ func (c *client) readBack() (checked int64, err error) {
 // shared adds up the counters that all clients incremented.
 func (c *client) shared() (sum int64, err error) {
 	for i := range sharedKeys {
-		key := fmt.Sprintf("shared:%d", i)
+		key := c.sharedKey(i)
 		c.ask(number, "INCRBY", key, "0")
 		c.conn.Write(c.out)
 		c.out, c.want = c.out[:0], c.want[:0]

@@ -23,6 +23,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -85,7 +86,7 @@ func run(o options) error {
 
 // plain sends plain lines and prints their answers as they come.
 func plain(o options) error {
-	c := newClient(o, 0)
+	c := newClient(o, "", 0)
 	if err := c.connect(); err != nil {
 		return err
 	}
@@ -112,8 +113,9 @@ func load(o options) error {
 	var stop atomic.Bool
 	clients := make([]*client, o.clients)
 	errs := make(chan error, o.clients)
+	name := strconv.FormatInt(time.Now().UnixNano(), 36)
 	for i := range clients {
-		clients[i] = newClient(o, i)
+		clients[i] = newClient(o, name, i)
 		if err := clients[i].connect(); err != nil {
 			return err
 		}
@@ -189,7 +191,7 @@ func report(o options, clients []*client, took time.Duration) error {
 
 // fill writes the keys that never change, in requests of a thousand.
 func fill(o options) error {
-	c := newClient(o, 0)
+	c := newClient(o, "", 0)
 	if err := c.connect(); err != nil {
 		return err
 	}
