@@ -80,7 +80,7 @@ func (i *Info) Has(caps uint64) bool { return i.Capabilities&caps == caps }
 // check refuses a descriptor that this host cannot serve with; path is where
 // the library came from.
 func (i *Info) check(path string) error {
-	for _, check := range []func() *Refusal{i.checkABI, i.checkMembers, i.checkTexts, i.checkCaps} {
+	for _, check := range []func() *Refusal{i.checkABI, i.checkCaps, i.checkMembers, i.checkTexts} {
 		if r := check(); r != nil {
 			r.What = path + ": " + r.What
 			return r
