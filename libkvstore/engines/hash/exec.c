@@ -240,7 +240,7 @@ static int judge(const struct kv_op *op)
 
 static int do_one(struct kv_store *st, struct kv_batch *batch, struct kv_op *op, uint64_t hash)
 {
-	struct turn t = {.batch = batch, .op = op, .hash = hash};
+	struct turn t;
 	int rc = judge(op);
 	int tries = 0;
 
@@ -250,6 +250,9 @@ static int do_one(struct kv_store *st, struct kv_batch *batch, struct kv_op *op,
 		space_clear(st, op->space);
 		return KV_OK;
 	}
+	t.batch = batch;
+	t.op = op;
+	t.hash = hash;
 	do {
 		look_up(st, &t);
 		rc = dispatch(st, &t);

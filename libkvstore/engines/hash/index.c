@@ -34,22 +34,6 @@ static uint64_t mask_for(uint64_t buckets)
 
 /* ---------------------------------------------------------------------- find */
 
-uint64_t *index_find(const struct kv_store *st, const struct space *sp, uint64_t hash,
-		     const void *key, uint64_t key_len)
-{
-	struct bucket *line = index_at(st, sp, index_bucket(sp, hash));
-
-	for (; line != NULL; line = index_next(st, line)) {
-		for (unsigned bits = index_match(line, hash); bits != 0; bits &= bits - 1) {
-			uint64_t *slot = &line->slot[__builtin_ctz(bits)];
-
-			if (LIKELY((*slot & SLOT_AT) != 0 && entry_is(st, *slot, key, key_len)))
-				return slot;
-		}
-	}
-	return NULL;
-}
-
 uint64_t *index_find_slot(const struct kv_store *st, const struct space *sp, uint64_t hash,
 			  uint64_t slot)
 {

@@ -3,14 +3,7 @@
 #define HASH_STORE_H
 
 #include "layout.h"
-
-/* -------------------------------------------------------------------- hash */
-
-/* The seeded hash of a key. */
-uint64_t hash_key(const uint64_t seed[4], const void *key, uint64_t len);
-
-/* A 64-bit number well mixed with the next. */
-uint64_t hash_step(uint64_t *state);
+#include "mix.h"
 
 /* ------------------------------------------------------------------ memory */
 
@@ -246,10 +239,6 @@ uint64_t space_reap(struct kv_store *st, uint64_t budget, bool *more);
 /* Makes an empty table. */
 bool index_open(struct kv_store *st, struct space *sp);
 
-/* The slot of a key, or NULL. */
-uint64_t *index_find(const struct kv_store *st, const struct space *sp, uint64_t hash,
-		     const void *key, uint64_t key_len);
-
 /* The slot that holds this very value (print aside), or NULL. */
 uint64_t *index_find_slot(const struct kv_store *st, const struct space *sp, uint64_t hash,
 			  uint64_t slot);
@@ -317,6 +306,23 @@ static inline unsigned index_match(const struct bucket *line, uint64_t hash)
 static inline unsigned index_width(const struct bucket *line)
 {
 	return line->slot[7] & SLOT_LINK ? 7 : 8;
+}
+
+/* The slot of a key, or NULL. */
+static inline uint64_t *index_find(const struct kv_store *st, const struct space *sp,
+				   uint64_t hash, const void *key, uint64_t key_len)
+{
+	struct bucket *line = index_at(st, sp, index_bucket(sp, hash));
+
+	for (; line != NULL; line = index_next(st, line)) {
+		for (unsigned bits = index_match(line, hash); bits != 0; bits &= bits - 1) {
+			uint64_t *slot = &line->slot[__builtin_ctz(bits)];
+
+			if (LIKELY((*slot & SLOT_AT) != 0 && entry_is(st, *slot, key, key_len)))
+				return slot;
+		}
+	}
+	return NULL;
 }
 
 /* ------------------------------------------------------------------- expiry */

@@ -73,7 +73,10 @@ static int64_t draw_expiry(struct world *w)
 {
 	uint64_t kind = draw(w, 10);
 
-	return kind < 6 ? 0 : kind < 9 ? w->now + (int64_t)draw(w, 3000) - 200 : INT64_MAX - 5;
+	return kind < 6   ? 0
+	       : kind < 8 ? w->now + (int64_t)draw(w, 3000) - 200
+	       : kind < 9 ? w->now + (int64_t)draw(w, 3600000)
+			  : INT64_MAX - 5;
 }
 
 static uint32_t draw_tag(struct world *w)

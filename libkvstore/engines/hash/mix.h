@@ -1,5 +1,8 @@
-/* hash.c - the seeded hash of a key: 64-bit multiplications folded to their halves */
-#include "store.h"
+/* mix.h - the seeded hash of a key: 64-bit multiplications folded to their halves */
+#ifndef HASH_MIX_H
+#define HASH_MIX_H
+
+#include "layout.h"
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -28,7 +31,8 @@ static inline void load_tail(const uint8_t *p, uint64_t n, uint64_t *a, uint64_t
 	}
 }
 
-uint64_t hash_key(const uint64_t seed[4], const void *key, uint64_t len)
+/* The seeded hash of a key. */
+static inline uint64_t hash_key(const uint64_t seed[4], const void *key, uint64_t len)
 {
 	const uint8_t *p = key;
 	uint64_t left = len;
@@ -42,7 +46,8 @@ uint64_t hash_key(const uint64_t seed[4], const void *key, uint64_t len)
 	return fold(h ^ seed[3], h ^ 0xd6e8feb86659fd93ull);
 }
 
-uint64_t hash_step(uint64_t *state)
+/* A 64-bit number well mixed with the next. */
+static inline uint64_t hash_step(uint64_t *state)
 {
 	uint64_t z = *state += 0x9e3779b97f4a7c15ull;
 
@@ -50,3 +55,5 @@ uint64_t hash_step(uint64_t *state)
 	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
 	return z ^ (z >> 31);
 }
+
+#endif
