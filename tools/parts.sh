@@ -1,4 +1,4 @@
-# parts.sh - sourced: runs the parts of a test run, each timed, and sums up.
+# parts.sh - sourced by bash: runs the parts of a test run, each timed, and sums up.
 passed=() failed=()
 
 # part NAME COMMAND... - runs COMMAND, prints how it ended; never skips.
