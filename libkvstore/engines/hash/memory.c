@@ -31,13 +31,17 @@ static int file_make(const char *name)
 	return fd;
 }
 
-/* Maps a file over as much address space as can be had: a limit may stand. */
+/*
+ * Maps a file over as much address space as can be had: a limit may stand.  The range
+ * stays out of core dumps, which would go through all of it page by page.
+ */
 static void *file_map(int fd, uint64_t want, uint64_t least, uint64_t *got)
 {
 	for (; want >= least; want /= 2) {
 		void *p = mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 
 		if (p != MAP_FAILED) {
+			(void)madvise(p, want, MADV_DONTDUMP);
 			*got = want;
 			return p;
 		}

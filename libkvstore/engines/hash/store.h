@@ -63,8 +63,8 @@ void arena_reopen(struct kv_store *st, uint32_t region);
 /* Frees a shut region that has no live block left. */
 void arena_retire(struct kv_store *st, uint32_t region);
 
-/* The first live block of a shut region, `end` if there is none.  All blocks before it
- * are one free block. */
+/* Where the first live block of a shut region is, *end if it has none: all blocks
+ * before it are one free block. */
 uint64_t arena_first_live(const struct kv_store *st, uint32_t region, uint64_t *end);
 
 static inline uint8_t *small_at(const struct kv_store *st, uint64_t granule)
