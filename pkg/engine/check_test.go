@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -84,9 +85,20 @@ func TestNoUnload(t *testing.T) {
 	if s := h.Status(); s.StillMapped != 1 {
 		t.Errorf("status %+v", s)
 	}
-	mustSwap(t, h, path) // the same code again: a fresh copy, not the old one
-	if got := newTab(t, h).get(0, "name"); got != "Rojalin" {
-		t.Errorf("after another swap: %q", got)
+	runtime.GC() // finalizers close forgotten files
+	runtime.GC()
+	// The same code again, and a library that is refused after it was loaded,
+	// in numbers that would meet a descriptor used before.
+	for range 5 {
+		mustSwap(t, h, path)
+		mustSwap(t, h, enginetest.Build(t, "debug"))
+		if got := newTab(t, h).get(0, "name"); got != "Rojalin" {
+			t.Errorf("after another swap: %q", got)
+		}
+	}
+	waitGone(t, h)
+	if s := h.Status(); s.StillMapped != 6 || s.Info.Version != "0.1.0" {
+		t.Errorf("status %+v", s)
 	}
 }
 

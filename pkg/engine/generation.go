@@ -89,16 +89,11 @@ func (h *Host) open(g *generation) error {
 }
 
 // drop unloads a generation whose store is closed or never was open. It
-// tells whether the code is really gone; if not, its descriptor stays open,
-// because the dynamic linker still knows the library by it.
+// tells whether the code is really gone.
 func (g *generation) drop() (gone bool) {
 	err := g.lib.unload()
 	g.logs.close()
-	if mapped(g.image) {
-		return false
-	}
-	g.image.Close()
-	return err == nil
+	return g.image.Close() && err == nil
 }
 
 // mapped tells whether any part of the image is still mapped in this process.

@@ -224,6 +224,7 @@ func (h *Host) Maintain(now int64, budget uint64) (more bool, next int64) {
 		return false, 0
 	}
 	h.latest = max(h.latest, now)
+	h.house.Reset()
 	sealed := h.house.Seal(0, 0, now)
 	m := batch.MaintainHeader{Size: maintainSize, Budget: budget, Now: now}
 	m.Events = (*(**batch.Header)(unsafe.Pointer(&sealed))).Events
@@ -231,13 +232,16 @@ func (h *Host) Maintain(now int64, budget uint64) (more bool, next int64) {
 	if h.copy != nil {
 		h.copy.follow(h.house, 0, 0, now, h.house.Events())
 	}
-	h.house.Reset()
 	if st != batch.OK {
 		h.opts.Log.Warn("housekeeping failed", zap.String("engine", h.EngineName()), zap.Stringer("status", st))
 		return false, 0
 	}
 	return m.More != 0, m.Next
 }
+
+// Removed is the first of the entries that the last Maintain removed, or nil.
+// The lane is held, since before that Maintain.
+func (h *Host) Removed() *batch.Event { return h.house.Events() }
 
 // now is the present in milliseconds, never before what the store has seen.
 // The lane is held.

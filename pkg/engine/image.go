@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,8 +25,9 @@ type Image struct {
 	seen unix.Stat_t
 	// file is the memfd. Its descriptor stays open as long as the library is
 	// loaded: the dynamic linker knows libraries by that name.
-	file  *os.File
-	inode uint64
+	file   *os.File
+	inode  uint64
+	loaded bool // the dynamic linker was given its name
 }
 
 // Trust says which library files may be loaded.
@@ -148,15 +150,32 @@ func adoptImage(fd int, path string) (*Image, error) {
 
 // loadPath is the name to load it by: one that debuggers can resolve too.
 func (im *Image) loadPath() string {
+	im.loaded = true
 	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), im.file.Fd())
 }
 
-// Close gives the copy up. A library loaded from it must be gone by then.
-func (im *Image) Close() {
-	if im.file != nil {
-		im.file.Close()
-		im.file = nil
+// stuck keeps the images whose code could not be unmapped: the linker still
+// knows them by their descriptors, whose numbers must therefore not come again.
+var stuck struct {
+	sync.Mutex
+	images []*Image // guarded by the mutex
+}
+
+// Close gives the copy up. It tells whether it is gone: if it was loaded and
+// its code is still mapped, its descriptor stays open for good.
+func (im *Image) Close() (gone bool) {
+	if im.file == nil {
+		return true
 	}
+	if im.loaded && mapped(im) {
+		stuck.Lock()
+		defer stuck.Unlock()
+		stuck.images = append(stuck.images, im)
+		return false
+	}
+	im.file.Close()
+	im.file = nil
+	return true
 }
 
 // look is what a file was like when it was read to compare it.
