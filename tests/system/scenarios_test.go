@@ -222,7 +222,7 @@ func (m *machine) refusesBadLibraries() {
 	c := m.clients(fmt.Sprintf("-keys %d", copiedKeys))
 	for _, bad := range prepared(m.t).badLibraries(m.t) {
 		m.write(engineDir+"/hash.so", bad.data, bad.mode)
-		m.run("journalctl --rotate && date +%s.%N > /opt/since")
+		m.run("date +%s.%N > /opt/since")
 		if out, code := m.try("systemctl reload kvstored"); code == 0 {
 			m.t.Errorf("%s: systemctl reload succeeded\n%s", bad.name, out)
 			continue
