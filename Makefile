@@ -42,24 +42,28 @@ engines: $(ENGINES:%=build/engines/%.so) build/libkvstore.so build/test/hash-nex
 
 build/engines/%.so: $$(wildcard libkvstore/engines/$$*/*.[ch]) $(HEADERS) Makefile | need-build
 	@mkdir -p $(@D)
-	$(CC) $(ENGINE_CFLAGS) -Ilibkvstore $(call sources,$*) $(ENGINE_LDFLAGS) -o $@
+	@echo '  CC  $@'
+	@$(CC) $(ENGINE_CFLAGS) -Ilibkvstore $(call sources,$*) $(ENGINE_LDFLAGS) -o $@
 
 build/libkvstore.so: build/engines/hash.so
-	cp $< $@
+	@cp $< $@
 
 # The same engine under the next version number: the "new release" of tests and of the demo.
 build/test/hash-next.so: $(wildcard libkvstore/engines/hash/*.[ch]) $(HEADERS) Makefile | need-build
 	@mkdir -p $(@D)
-	$(CC) $(ENGINE_CFLAGS) -Ilibkvstore -DKV_ENGINE_VERSION='"0.1.1"' \
+	@echo '  CC  $@'
+	@$(CC) $(ENGINE_CFLAGS) -Ilibkvstore -DKV_ENGINE_VERSION='"0.1.1"' \
 		$(call sources,hash) $(ENGINE_LDFLAGS) -o $@
 
 # Go keeps its own account of what is out of date.
 kvstored: need-build
-	$(GO_BUILD) -ldflags '-X main.version=$(VERSION) -linkmode=external -extldflags "-Wl,-z,relro,-z,now"' \
+	@echo '  GO  build/kvstored'
+	@$(GO_BUILD) -ldflags '-X main.version=$(VERSION) -linkmode=external -extldflags "-Wl,-z,relro,-z,now"' \
 		-o build/kvstored ./cmd/kvstored
 
 kvctl: need-build
-	CGO_ENABLED=0 $(GO_BUILD) -ldflags '-X main.version=$(VERSION)' -o build/kvctl ./cmd/kvctl
+	@echo '  GO  build/kvctl'
+	@CGO_ENABLED=0 $(GO_BUILD) -ldflags '-X main.version=$(VERSION) -bindnow' -o build/kvctl ./cmd/kvctl
 
 ##: Trying
 demo: build ## show the main job: start, set, get, count, exchange the library under the counting
