@@ -5,6 +5,10 @@
 #include "layout.h"
 #include "mix.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* ------------------------------------------------------------------ memory */
 
 /* Makes and maps the three files.  KV_OK, or a status and a sentence in `why`. */
@@ -292,15 +296,35 @@ static inline struct bucket *index_next(const struct kv_store *st, const struct 
 }
 
 /* One bit for each slot of a line whose print is that of `hash`; a link never has one. */
+#ifdef __SSE2__
+/* The upper halves of four slots against print and link bit. */
+static inline unsigned index_match4(const uint64_t *slot, __m128i print)
+{
+	__m128 a = _mm_castsi128_ps(_mm_load_si128((const __m128i *)(const void *)slot));
+	__m128 b = _mm_castsi128_ps(_mm_load_si128((const __m128i *)(const void *)(slot + 2)));
+	__m128i high = _mm_castps_si128(_mm_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
+	__m128i differ = _mm_and_si128(_mm_xor_si128(high, print), _mm_set1_epi32(-128));
+
+	return (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(differ, _mm_setzero_si128())));
+}
+
+static inline unsigned index_match(const struct bucket *line, uint64_t hash)
+{
+	__m128i print = _mm_set1_epi32((int)(uint32_t)(slot_print(hash) >> 32));
+
+	return index_match4(line->slot, print) | index_match4(line->slot + 4, print) << 4;
+}
+#else
 static inline unsigned index_match(const struct bucket *line, uint64_t hash)
 {
 	uint64_t print = slot_print(hash);
 	unsigned bits = 0;
 
 	for (unsigned i = 0; i < 8; i++)
-		bits |= (unsigned)((line->slot[i] ^ print) < (1ull << 39)) << i;
+		bits |= (unsigned)((line->slot[i] ^ print) < SLOT_LINK) << i;
 	return bits;
 }
+#endif
 
 /* Slots of a line that can hold entries. */
 static inline unsigned index_width(const struct bucket *line)

@@ -5,8 +5,12 @@
  */
 #include "verify.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define MUST(cond)                                                                \
 	do {                                                                      \
@@ -280,8 +284,70 @@ static void mixed_sizes(void)
 	hash_close(st, 0);
 }
 
+static void limit(int what, uint64_t bytes)
+{
+	struct rlimit r;
+
+	MUST(getrlimit(what, &r) == 0);
+	r.rlim_cur = bytes == 0 ? r.rlim_max : bytes;
+	MUST(setrlimit(what, &r) == 0);
+}
+
+/* When the system gives no more, that is said, nothing breaks, and work goes on later. */
+static void system_refuses(void)
+{
+	static char value[1000];
+	kv_store *st = store_open();
+	struct kv_op op;
+	uint32_t n = 0;
+
+	signal(SIGXFSZ, SIG_IGN);
+	limit(RLIMIT_FSIZE, POOL_AT + 192 * KIB); /* the index runs out first */
+	do {
+		op = on(KV_SET, 0, &n, sizeof n);
+		op.value = value;
+		op.value_len = n % 900;
+		op = one(st, op);
+		n++;
+	} while (op.status == KV_OK);
+	MUST(op.status == KV_NO_MEMORY && n > 1000);
+	verify_store(st);
+	MUST(scan_all(st, 0, 100) == n - 1);
+	MUST(drop(st, 0, 5) == KV_OK);
+	limit(RLIMIT_FSIZE, 0);
+	for (uint32_t k = 0; k < 2 * n; k++)
+		set(st, 0, k, k % 900, 0);
+	verify_store(st);
+	hash_close(st, 0);
+}
+
+#ifndef __SANITIZE_ADDRESS__ /* it needs the addresses itself */
+/* Without address space there is no store, a reason, and no descriptor left open. */
+static void no_addresses(void)
+{
+	char error[256] = "";
+	struct kv_open open_args = {.size = sizeof open_args, .now = NOW, .error = error,
+				    .error_size = sizeof error};
+	kv_store *st = NULL;
+	int before = open("/dev/null", O_RDONLY);
+	int after;
+
+	MUST(before >= 0 && close(before) == 0);
+	limit(RLIMIT_AS, GIB);
+	MUST(hash_open(&open_args, &st) == KV_NO_MEMORY && error[0] != 0);
+	limit(RLIMIT_AS, 0);
+	after = open("/dev/null", O_RDONLY);
+	MUST(after == before);
+	close(after);
+}
+#endif
+
 int main(void)
 {
+	system_refuses();
+#ifndef __SANITIZE_ADDRESS__
+	no_addresses();
+#endif
 	many_keys();
 	sparse();
 	clear_space();
