@@ -19,7 +19,7 @@ export GOTOOLCHAIN ?= auto
 ENGINE_CFLAGS  := -std=c17 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Wpedantic -Werror \
 	-fno-gnu-unique -fstack-protector-strong -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$(CURDIR)=.
 ENGINE_LDFLAGS := -shared -Wl,-soname,libkvstore.so -Wl,-z,relro,-z,now,-z,defs -Wl,--build-id=sha1
-GO_BUILD := $(GO) build -trimpath -buildmode=pie
+GO_BUILD := $(GO) build -trimpath -buildvcs=false -buildmode=pie
 
 ENGINES := $(sort $(patsubst libkvstore/engines/%/,%,$(dir $(wildcard libkvstore/engines/*/*.c))))
 sources = $(or $(wildcard libkvstore/engines/$(1)/*.c),$(error no engine $(1) in libkvstore/engines))
@@ -72,11 +72,11 @@ demo: build ## show the main job: start, set, get, count, exchange the library u
 
 ##: Testing
 test: ## everything that needs neither root nor a container
-	@tools/need.sh go gcc:gcc /usr/include/string.h:libc6-dev redis-server:redis-server systemd-analyze:systemd
+	@tools/need.sh go git:git gcc:gcc /usr/include/string.h:libc6-dev redis-server:redis-server
 	@tools/test.sh
 
 test-system: ## install the packages in Debian 12 and 13 with a real systemd (root)
-	@tools/need.sh root go gcc:gcc mmdebstrap:mmdebstrap systemd-nspawn:systemd-container lintian:lintian
+	@tools/need.sh root go git:git gcc:gcc mmdebstrap:mmdebstrap systemd-nspawn:systemd-container lintian:lintian
 	@tools/test-system.sh
 
 race: build ## the Go tests under the race detector

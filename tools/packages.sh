@@ -5,7 +5,7 @@
 # nothing tells where or by whom it was built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tools/need.sh go strip:binutils objdump:binutils gzip:gzip file:file
+tools/need.sh go git:git strip:binutils objdump:binutils gzip:gzip file:file
 
 stage=build/stage
 VERSION=$(cat VERSION)
