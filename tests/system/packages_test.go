@@ -40,6 +40,7 @@ const leftovers = `find / -xdev -path /opt -prune -o -path /home -prune -o -path
 	\( -name '*kvstore*' -o -name '*kvctl*' \) -print; ls -d /run/kvstored 2>/dev/null; :`
 
 func (m *machine) removes() {
+	m.run("rm -f " + engineDir + "/debug.so") // ours, not the package's: it would stay
 	m.run("dpkg -r kvstored")
 	m.is("inactive", "systemctl is-active kvstored.socket || :")
 	m.is("inactive", "systemctl is-active kvstored.service || :")
