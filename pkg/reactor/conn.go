@@ -20,6 +20,8 @@ type Conn struct {
 	need  int    // least bytes that take the parser further, 0: any
 	out   []chunk
 	outN  int   // bytes in out
+	ownN  int   // of them, bytes that are kept for this connection alone
+	held  bool  // has unparsed requests that wait for out to shrink
 	since int64 // when out last moved, nanoseconds
 
 	interest uint32 // events in the epoll set

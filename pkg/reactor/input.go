@@ -42,7 +42,7 @@ func (r *Reactor) Adopt(fd int) {
 
 // read takes bytes from the socket and has them parsed.
 func (r *Reactor) read(c *Conn, events uint32) {
-	if c.blocked || c.queued || c.closing || c.active {
+	if c.blocked || c.queued || c.held || c.closing || c.active {
 		if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 && !c.queued && !c.active {
 			r.close(c) // the peer is gone for good
 		}

@@ -247,7 +247,11 @@ func (r *Reactor) tick(n int) {
 	r.again, r.spare = r.spare[:0], again
 	for _, c := range again {
 		c.queued = false
-		if !c.dead && !c.blocked {
+		switch {
+		case c.dead || c.blocked:
+		case c.outN > r.limits.Pause:
+			c.held = true
+		default:
 			r.parseKept(c)
 		}
 	}

@@ -227,17 +227,29 @@ func TestPinnedOutput(t *testing.T) {
 
 func TestOutputLimit(t *testing.T) {
 	h := &lines{}
-	path := start(t, h, Limits{Clients: 10, Input: 1 << 20, Output: 2 << 20, Pause: 1 << 20})
+	path := start(t, h, Limits{Clients: 10, Input: 8 << 20, Output: 2 << 20, Pause: 1 << 20})
 	c := dial(t, path)
-	io.WriteString(c, "big 4000000\n")
+	go io.WriteString(c, strings.Repeat("q", 4_000_000)+"\n")
 	if why := <-h.refused; why != TooMuchOutput {
 		t.Errorf("refused for %v", why)
 	}
 	if n, _ := io.Copy(io.Discard, c); n >= 4_000_000 {
 		t.Errorf("%d bytes came", n)
 	}
-	if n := h.unpins.Load(); n != 1 {
-		t.Errorf("%d pins given back, want 1", n)
+}
+
+// TestPinsOfClosedConnections: what was not written is given back.
+func TestPinsOfClosedConnections(t *testing.T) {
+	h := &lines{}
+	path := start(t, h, Limits{})
+	c := dial(t, path)
+	io.WriteString(c, "big 4000000\nbig 4000000\n")
+	io.ReadFull(c, make([]byte, 10))
+	c.Close()
+	for deadline := time.Now().Add(10 * time.Second); h.unpins.Load() != 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d pins given back, want 2", h.unpins.Load())
+		}
 	}
 }
 

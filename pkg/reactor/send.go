@@ -96,14 +96,23 @@ func (r *Reactor) push(c *Conn, data []byte, pin uint64) {
 		return
 	}
 	c.out = append(c.out, chunk{data: data, pin: pin})
-	c.outN += len(data)
+	c.add(len(data), pin)
+}
+
+// add counts n bytes more, or fewer, to be written. Pinned ones lie in the
+// store anyway.
+func (c *Conn) add(n int, pin uint64) {
+	c.outN += n
+	if pin == 0 {
+		c.ownN += n
+	}
 }
 
 // pushCopy appends a copy, joined to the last chunk where that is small.
 func (r *Reactor) pushCopy(c *Conn, data []byte) {
 	if n := len(c.out); n > 0 && c.out[n-1].pin == 0 && cap(c.out[n-1].data)-len(c.out[n-1].data) >= len(data) {
 		c.out[n-1].data = append(c.out[n-1].data, data...)
-		c.outN += len(data)
+		c.add(len(data), 0)
 		return
 	}
 	own := make([]byte, len(data), max(len(data), 16<<10))
@@ -130,6 +139,7 @@ func (r *Reactor) flush(c *Conn) bool {
 		case unix.EINTR:
 		case unix.EAGAIN:
 			r.outputWaits(c)
+			r.release(c)
 			return true
 		default:
 			r.fail(c)
@@ -142,17 +152,18 @@ func (r *Reactor) flush(c *Conn) bool {
 
 // written takes n bytes off c.out.
 func (r *Reactor) written(c *Conn, n int) {
-	c.outN -= n
 	c.since = nanotime()
 	k := 0
 	for n > 0 {
-		if n < len(c.out[k].data) {
-			c.out[k].data = c.out[k].data[n:]
+		pin, part := c.out[k].pin, min(n, len(c.out[k].data))
+		c.add(-part, pin)
+		n -= part
+		if part < len(c.out[k].data) {
+			c.out[k].data = c.out[k].data[part:]
 			break
 		}
-		n -= len(c.out[k].data)
-		if c.out[k].pin != 0 {
-			r.handler.Unpin(c.out[k].pin)
+		if pin != 0 {
+			r.handler.Unpin(pin)
 		}
 		c.out[k] = chunk{}
 		k++
@@ -166,8 +177,8 @@ func (r *Reactor) outputWaits(c *Conn) {
 	if c.since == 0 {
 		c.since = nanotime()
 	}
-	if c.outN > r.limits.Output {
-		r.handler.Refuse(c, TooMuchOutput, c.outN)
+	if c.ownN > r.limits.Output {
+		r.handler.Refuse(c, TooMuchOutput, c.ownN)
 		r.fail(c)
 		return
 	}
@@ -177,11 +188,20 @@ func (r *Reactor) outputWaits(c *Conn) {
 // outputDone goes back to reading.
 func (r *Reactor) outputDone(c *Conn) {
 	c.out, c.since = nil, 0
+	r.release(c)
 	if c.closing {
 		r.close(c)
 		return
 	}
 	r.watch(c)
+}
+
+// release lets held requests go on when enough of the output is written.
+func (r *Reactor) release(c *Conn) {
+	if c.held && c.outN <= r.limits.Pause {
+		c.held = false
+		r.queue(c)
+	}
 }
 
 // unpinAll gives the pins of refs back unwritten.

@@ -1,9 +1,7 @@
 package server
 
 import (
-	"path"
 	"slices"
-	"strings"
 
 	"kvstored/pkg/batch"
 	"kvstored/pkg/command"
@@ -28,10 +26,7 @@ type host struct{ w *worker }
 func (h host) Config(patterns []string) []string {
 	var out []string
 	for _, p := range h.w.s.o.Settings() {
-		match := func(pattern string) bool {
-			ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(p.Name))
-			return err == nil && ok
-		}
+		match := func(pattern string) bool { return command.Match([]byte(pattern), []byte(p.Name), true) }
 		if slices.ContainsFunc(patterns, match) {
 			out = append(out, p.Name, p.Value.(string))
 		}

@@ -221,3 +221,16 @@ func TestExpiredEntriesGoByThemselves(t *testing.T) {
 		}
 	}
 }
+
+// TestManyLargeRepliesToAReader: a client that reads is not cut off because it
+// asked for more than MaxOutput= at once.
+func TestManyLargeRepliesToAReader(t *testing.T) {
+	for _, size := range []int{20_000, 1 << 20} {
+		_, path := start(t, "hash", reactor.Limits{Clients: 10, Input: 1 << 30, Output: 16 << 20, Pause: 4 << 20})
+		value := strings.Repeat("v", size)
+		n := 100 << 20 / size
+		bulk := fmt.Sprintf("$%d\r\n%s\r\n", size, value)
+		talk(t, path, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n"+bulk+strings.Repeat("GET k\r\n", n),
+			"+OK\r\n"+strings.Repeat(bulk, n), 1<<20)
+	}
+}

@@ -17,8 +17,10 @@ import (
 // How much one tick takes before it executes: enough to share its costs, and
 // few enough that the first reply is not late.
 const (
-	tickRequests = 8192
-	ownParser    = 64 << 10 // unparsed bytes from which a connection keeps its place
+	tickRequests   = 8192
+	tickReplyBytes = 1 << 20
+	firstWeight    = 16 << 10 // of a reply, before there was one
+	ownParser      = 64 << 10 // unparsed bytes from which a connection keeps its place
 )
 
 // client is a connection as the server sees it.
@@ -28,6 +30,18 @@ type client struct {
 	parser *resp.Parser // its place in a large request, else nil
 	from   int          // its replies of this tick: worker.replies[from:to]
 	to     int
+	weight int // bytes of a reply: rises at once, falls by halves
+}
+
+// allowance is how many requests of the client one tick takes: fewer when its
+// replies are large, so that they are written as it reads them.
+func (cl *client) allowance() int { return max(16, tickReplyBytes/(cl.weight+1)) }
+
+// weigh notes that n replies took so many bytes.
+func (cl *client) weigh(bytes, n int) {
+	if n > 0 {
+		cl.weight = max(bytes/n, cl.weight/2)
+	}
 }
 
 // step is a request of this tick that cuts the batch.
@@ -84,7 +98,7 @@ func (w *worker) Open(c *reactor.Conn) bool {
 		return false
 	}
 	now := time.Now().UnixMilli()
-	c.Data = &client{conn: c, Session: command.Session{
+	c.Data = &client{conn: c, weight: firstWeight, Session: command.Session{
 		ID: c.ID, Proto: 2, UID: peer.UID, GID: peer.GID, PID: peer.PID,
 		MayLoad: access.MayLoadCode(peer), Created: now, LastSeen: now,
 		Addr: w.s.o.Socket + ":0", FD: c.FD, Version: w.s.o.Version, EngineName: func() string { return w.engine },
@@ -119,10 +133,11 @@ func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor
 	}
 	cl.from = len(w.replies)
 	defer func() { cl.to = len(w.replies) }()
+	most := min(cl.from+cl.allowance(), tickRequests)
 	for {
 		// A line is unescaped in place, so it is not parsed before there is
 		// room for what it may hold.
-		if len(w.replies) >= tickRequests || w.batch.Room() < resp.MaxInline {
+		if len(w.replies) >= most || w.batch.Room() < resp.MaxInline {
 			return taken, 0, reactor.Full
 		}
 		n, err := p.Next(data[taken:])
@@ -295,6 +310,7 @@ func (w *worker) Answer(c *reactor.Conn) {
 			r.Render(out, w.batch, r)
 		}
 	}
+	cl.weigh(out.Len(), cl.to-cl.from)
 	cl.to = cl.from
 	if len(out.Refs) == 0 {
 		if len(out.Buf) > 0 {
