@@ -237,7 +237,8 @@ struct kv_entry {
 	uint32_t reserved;
 };
 
-/* What an update function can answer. */
+/* What an update function can answer.  Without a present entry KV_REMOVE and
+ * KV_RETAG change nothing, KV_PATCH starts from an empty value. */
 enum kv_answer {
 	KV_KEEP = 0,     /* leave it as it is */
 	KV_REMOVE = 10,  /* delete it (if present) */
@@ -434,7 +435,8 @@ struct kv_maintain {
 	uint64_t budget;      /* in */
 	uint64_t used;        /* out */
 	int64_t now;
-	int64_t next;         /* out: when there may be work again (ms), 0: when something was written */
+	int64_t next;         /* out: when there may be work again (ms), at most about a second
+	                       * after the next entry goes; 0: when something was written */
 	struct kv_events *events;
 };
 

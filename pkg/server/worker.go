@@ -10,8 +10,10 @@ import (
 	"kvstored/pkg/access"
 	"kvstored/pkg/batch"
 	"kvstored/pkg/command"
+	"kvstored/pkg/logging"
 	"kvstored/pkg/reactor"
 	"kvstored/pkg/resp"
+	"kvstored/pkg/systemd"
 )
 
 // How much one tick takes before it executes: enough to share its costs, and
@@ -353,7 +355,7 @@ func (w *worker) Unpin(pin uint64) { w.s.o.Engine.Release(pin) }
 
 // Refuse reports a limit, to the client where that makes sense and to the log.
 func (w *worker) Refuse(c *reactor.Conn, why reactor.Reason, figure int) {
-	log := w.s.o.Log.With(zap.Uint64("client", c.ID), zap.Int("figure", figure))
+	log := w.s.o.Log.With(zap.Uint64("client", c.ID), logging.MessageID(systemd.MessageLimit))
 	switch why {
 	case reactor.TooManyClients:
 		w.s.figures.rejected.Add(1)

@@ -286,9 +286,9 @@ static void check_update(const struct kv_op *op, struct slot *slot, const struct
 		CHECK(plan->saw_sum == sum_of(slot->value, slot->len));
 		CHECK(plan->saw_expiry == slot->expiry);
 	}
-	if (plan->answer == KV_RETAG && !slot->present)
-		return; /* what it comes to is not promised */
 	CHECK(op->status == KV_OK);
+	if (plan->answer == KV_RETAG && !slot->present)
+		return;
 	if (plan->answer == KV_REMOVE) {
 		drop(slot);
 	} else if (plan->answer == KV_RETAG) {

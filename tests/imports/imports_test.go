@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"cmd/kvctl/cli": {"pkg/client", "pkg/command", "pkg/config", "pkg/resp", "pkg/systemd"},
 	"pkg/server": {
 		"pkg/access", "pkg/batch", "pkg/command", "pkg/engine", "pkg/reactor", "pkg/resp",
-		"pkg/systemd",
+		"pkg/logging", "pkg/systemd",
 	},
 	"pkg/reactor": {"pkg/batch"},
 	"pkg/command": {"pkg/batch", "pkg/resp"},

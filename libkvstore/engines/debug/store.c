@@ -176,7 +176,7 @@ static int apply(struct place *p, int answer, const struct kv_change *change)
 		return KV_OK;
 	case KV_RETAG:
 		if (!p->present)
-			return KV_NOT_FOUND;
+			return KV_OK;
 		map_expire_at(p->space, p->entry, change->expiry);
 		p->entry->tag = change->tag;
 		return KV_OK;
