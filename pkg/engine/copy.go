@@ -17,6 +17,10 @@ const (
 	followAtOnce = 512 // keys that are read again at a time
 )
 
+// walkSpare is how many steps a walk may take beyond sixteen for each entry,
+// before it counts as one that never ends. Tests make it smaller.
+var walkSpare uint64 = 100_000
+
 // copying fills the store of the next generation from the old one's while
 // clients go on. Two things write into the new store, both in the lane: slices
 // of a walk over the old one, and follow, which repeats there what became of
@@ -128,12 +132,31 @@ func (c *copying) walk(g *generation, flags uint32, visit func(now int64) error)
 			return err
 		}
 		*c.scan.ScanHeader = batch.ScanHeader{Size: c.scan.Size, Sink: c.scan.Sink, Flags: flags, Space: space}
-		for more := true; more; {
+		steps := uint64(0)
+		for more := true; more; steps++ {
 			if more, err = c.slice(g, visit); err != nil {
+				return err
+			}
+			if err = c.endless(g, space, steps); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// endless refuses a walk over a space that has taken far more steps than there
+// are entries: the exchange, and all that wait for it, would never end.
+func (c *copying) endless(g *generation, space uint32, steps uint64) error {
+	if steps%walkSpare != walkSpare-1 {
+		return nil
+	}
+	c.s.takeLane()
+	defer c.s.leaveLane(time.Now())
+	st, err := c.figures(g, space)
+	if err == nil && steps > walkSpare+16*st.Entries {
+		err = c.unfit(g, "list its entries", fmt.Sprintf("the walk over database %d, with %d entries, does not end", space, st.Entries))
+	}
+	return err
 }
 
 // spaceAfter is the lowest space above the given one that has entries, or
@@ -141,11 +164,25 @@ func (c *copying) walk(g *generation, flags uint32, visit func(now int64) error)
 func (c *copying) spaceAfter(g *generation, space uint32) (uint32, error) {
 	c.s.takeLane()
 	defer c.s.leaveLane(time.Now())
-	st := batch.Stat{Size: statSize, Space: space}
-	if err := g.failure(g.store.stat(&st), "give its figures"); err != nil {
-		return 0, err
+	st, err := c.figures(g, space)
+	if err == nil && space != batch.SpaceAll && st.NextSpace <= space {
+		err = c.unfit(g, "give its figures", fmt.Sprintf("after database %d it names %d", space, st.NextSpace))
 	}
-	return st.NextSpace, nil
+	return st.NextSpace, err
+}
+
+// figures asks for those of one space. The lane is held.
+func (c *copying) figures(g *generation, space uint32) (batch.Stat, error) {
+	st := batch.Stat{Size: statSize, Space: space}
+	if status := g.store.stat(&st); status != batch.OK {
+		return st, c.unfit(g, "give its figures", status.String())
+	}
+	return st, nil
+}
+
+// unfit refuses the copy because one of the engines does not do its part.
+func (c *copying) unfit(g *generation, doing, why string) error {
+	return refuse(why, "kvctl engine check "+g.image.Path, "%s: %s cannot %s", c.next.image.Path, g.title(), doing)
 }
 
 // slice takes one step of the walk. more: it is not at the end.
@@ -171,8 +208,8 @@ func (c *copying) step(g *generation, visit func(now int64) error) error {
 	}
 	now := c.h.now()
 	c.scan.Budget, c.scan.BudgetBytes, c.scan.Now = c.budget, sliceBytes, now
-	if err := g.failure(g.store.scan(c.scan.Prepare()), "list its entries"); err != nil {
-		return err
+	if status := g.store.scan(c.scan.Prepare()); status != batch.OK {
+		return c.unfit(g, "list its entries", status.String())
 	}
 	if c.scan.Count == 0 {
 		return nil
@@ -260,12 +297,17 @@ func (c *copying) followAll(b *batch.Batch, from, to int, now int64, first *batc
 func (c *copying) followClears(b *batch.Batch, from, to int, now int64) error {
 	c.put.Reset()
 	for i := from; i < to; i++ {
-		if op := b.Op(i); op.Code == batch.Clear && op.Status == batch.OK {
+		op := b.Op(i)
+		if op.Code == batch.Clear && op.Status == batch.OK && c.keeps(op.Space) {
 			c.put.Clear(op.Space)
 		}
 	}
 	return c.apply(now)
 }
+
+// keeps tells whether the new engine has such a space at all: FLUSHALL empties
+// every one of them.
+func (c *copying) keeps(space uint32) bool { return space == 0 || c.next.lib.info.Has(CapSpaces) }
 
 // touch has the key read again, now or with some more.
 func (c *copying) touch(space uint32, key []byte, now int64) error {

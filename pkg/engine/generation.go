@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -162,14 +163,15 @@ func (h *Host) pinsOf(g *generation) uint64 {
 	return g.pinCount()
 }
 
-// pinCount asks the engine. The lane is held.
+// pinCount asks the engine. One that does not say may have any number: its
+// store must stay, since clients may be reading from it. The lane is held.
 func (g *generation) pinCount() uint64 {
 	if g.lib.info.missing.release {
 		return 0
 	}
 	st := batch.Stat{Size: statSize, Space: batch.SpaceAll}
 	if g.store.stat(&st) != batch.OK {
-		return 0
+		return math.MaxUint64
 	}
 	return st.Pins
 }

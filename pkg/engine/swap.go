@@ -112,12 +112,22 @@ func (s *swap) refused(err error) error {
 	if said.Why != "" {
 		said.Why += "; "
 	}
-	said.Why += "still serving " + s.old.title() + ", no request lost"
+	said.Why += s.remains()
 	s.h.status.change(func(st *Status) {
 		st.Refused++
 		st.LastSwap, st.LastError = "refused: "+said.What, &said
 	})
 	return &said
+}
+
+// remains says what a refused swap leaves behind.
+func (s *swap) remains() string {
+	s.h.Lock()
+	defer s.h.Unlock()
+	if s.h.failed != nil {
+		return "the store is lost: " + s.h.failed.Error()
+	}
+	return "still serving " + s.old.title() + ", no request lost"
 }
 
 // exchange is checking, loading, opening and what follows.
