@@ -263,7 +263,9 @@ func (h *Host) Close() {
 	if h.failed == nil && h.cur.pinCount() == 0 {
 		h.cur.store.close(false)
 		h.cur.drop()
-	} // else somebody still reads values, or the store is broken: the process ends
+	} else { // somebody still reads values, or the store is broken: leave it be
+		h.cur.image.Close()
+	}
 	h.cur = nil
 	h.house.Close()
 }
