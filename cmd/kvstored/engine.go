@@ -20,14 +20,20 @@ func (d *daemon) trust(conf *config.Config) engine.Trust {
 	t := engine.Trust{
 		Engine:    conf.EnginePath(),
 		EngineDir: conf.EngineDir,
-		// Only a user's own instance takes that user's libraries: the system's
-		// daemon must not load what it could have written itself.
-		AllowOwnUID: alone || os.Getenv("MANAGERPID") != "",
+		AllowOwnUID: alone || usersOwn(),
 	}
 	if alone && conf.Source("EngineDir") == (config.Source{}) {
 		t.Engine, t.EngineDir = "", "" // who runs it by hand may keep engines anywhere
 	}
 	return t
+}
+
+// usersOwn says whether a user runs this daemon: it then takes that user's
+// libraries. The system's daemon must not load what it could have written
+// itself. MANAGERPID comes from a user's service manager, INVOCATION_ID from
+// any: without it a person started us, perhaps by systemd-socket-activate.
+func usersOwn() bool {
+	return os.Getenv("MANAGERPID") != "" || os.Getenv("INVOCATION_ID") == ""
 }
 
 // checks says how libraries are tried.
