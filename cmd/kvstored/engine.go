@@ -18,8 +18,8 @@ import (
 func (d *daemon) trust(conf *config.Config) engine.Trust {
 	alone := d.options.listen != ""
 	t := engine.Trust{
-		Engine:    conf.EnginePath(),
-		EngineDir: conf.EngineDir,
+		Engine:      conf.EnginePath(),
+		EngineDir:   conf.EngineDir,
 		AllowOwnUID: alone || usersOwn(),
 	}
 	if alone && conf.Source("EngineDir") == (config.Source{}) {
