@@ -27,9 +27,16 @@ type Conn struct {
 	interest uint32 // events in the epoll set
 	blocked  bool   // the handler waits for something: not read
 	closing  bool   // close when out is empty
-	dead     bool   // closed; its place in lists is ignored
-	active   bool   // has requests in this tick
-	queued   bool   // in the reactor's again list
+	refused  *refusal
+	dead     bool // closed; its place in lists is ignored
+	active   bool // has requests in this tick
+	queued   bool // in the reactor's again list
+}
+
+// refusal is a limit that is reported when the tick's answers are given.
+type refusal struct {
+	why    Reason
+	figure int
 }
 
 // chunk is output that the socket has not taken yet.

@@ -1,6 +1,8 @@
 package reactor
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -12,9 +14,41 @@ func (r *Reactor) accept(listener int) {
 			if err == unix.EINTR || err == unix.ECONNABORTED {
 				continue
 			}
-			return // EAGAIN; or EMFILE: the peer waits in the backlog
+			if err != unix.EAGAIN {
+				r.turnDeaf()
+			}
+			return
 		}
 		r.Adopt(fd)
+	}
+}
+
+// turnDeaf stops accepting for a moment: there is no descriptor or no memory
+// for another connection, its peer waits in the backlog, and the listener
+// would be reported ready without end.
+func (r *Reactor) turnDeaf() {
+	if r.deaf {
+		return
+	}
+	r.deaf = true
+	for _, fd := range r.listen {
+		r.unwatch(fd)
+	}
+	r.handler.Refuse(&Conn{FD: -1}, NoDescriptor, r.count)
+	time.AfterFunc(deafFor, func() { _ = r.Post(r.hear) }) // ended: nobody listens
+}
+
+// hear accepts again.
+func (r *Reactor) hear() {
+	r.deaf = false
+	if r.stop {
+		return
+	}
+	for _, fd := range r.listen {
+		if r.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE) != nil {
+			r.turnDeaf() // the kernel has no memory for it: later
+			return
+		}
 	}
 }
 
@@ -69,8 +103,7 @@ func (r *Reactor) read(c *Conn, events uint32) {
 func (r *Reactor) readBig(c *Conn) {
 	if c.bigN == len(c.big) {
 		if err := c.grow(c.big[:c.bigN], c.bigN+1); err != nil {
-			r.handler.Refuse(c, NoMemory, c.bigN)
-			r.close(c)
+			r.refuse(c, NoMemory, c.bigN)
 			return
 		}
 	}
@@ -133,25 +166,36 @@ func (r *Reactor) parse(c *Conn, data []byte) {
 		c.active = true
 		r.active = append(r.active, c)
 	}
-	if need > r.limits.Input || len(rest) > r.limits.Input {
-		r.handler.Refuse(c, TooMuchInput, max(need, len(rest)))
-		c.closing = true
-		rest, need = nil, 0
-		if taken == 0 {
-			r.finish(c)
-			return
-		}
-	}
 	switch verdict {
+	case NeedMore:
+		if size := max(need, len(rest)); size > r.limits.Input {
+			r.refuse(c, TooMuchInput, size)
+			rest, need = nil, 0
+		}
 	case Full:
 		r.queue(c)
 	case Blocked:
 		c.blocked = true
+		r.blocked++
 	case Broken:
 		c.closing = true
 		rest = nil
 	}
-	r.keep(c, rest, need, taken)
+	if !c.dead {
+		r.keep(c, rest, need, taken)
+	}
+}
+
+// refuse reports a limit that c met and closes it, after the answers to what
+// it asked for before.
+func (r *Reactor) refuse(c *Conn, why Reason, figure int) {
+	if c.active {
+		c.closing = true
+		c.refused = &refusal{why, figure}
+		return
+	}
+	r.handler.Refuse(c, why, figure)
+	r.finish(c)
 }
 
 // keep stores the rest of the input. Requests of this tick may lie in the
@@ -163,8 +207,7 @@ func (r *Reactor) keep(c *Conn, rest []byte, need, taken int) {
 		r.garbage = append(r.garbage, old)
 	}
 	if err := c.keep(rest, need); err != nil {
-		r.handler.Refuse(c, NoMemory, max(need, len(rest)))
-		c.closing = true
+		r.refuse(c, NoMemory, max(need, len(rest)))
 	}
 }
 
@@ -181,6 +224,7 @@ func (r *Reactor) Resume(c *Conn) {
 		return
 	}
 	c.blocked = false
+	r.blocked--
 	if len(c.pending()) > 0 {
 		r.queue(c)
 	}
@@ -203,6 +247,9 @@ func (r *Reactor) Count() int { return r.count }
 func (r *Reactor) settle(c *Conn) {
 	if c.dead {
 		return
+	}
+	if c.refused != nil {
+		r.handler.Refuse(c, c.refused.why, c.refused.figure)
 	}
 	if c.closing {
 		r.finish(c)
@@ -261,6 +308,9 @@ func (r *Reactor) close(c *Conn) {
 		return
 	}
 	c.dead = true
+	if c.blocked {
+		r.blocked--
+	}
 	if c.interest&unix.EPOLLOUT != 0 {
 		r.stalled--
 	}

@@ -27,6 +27,9 @@ const readGrace = 200 * time.Millisecond
 // before it is closed.
 const stalledAfter = int64(60 * time.Second)
 
+// deafFor is how long no connection is accepted after one could not be.
+const deafFor = 100 * time.Millisecond
+
 // Reason says why a connection was refused or closed.
 type Reason int
 
@@ -37,6 +40,8 @@ const (
 	TooMuchOutput
 	Stalled
 	NoMemory
+	NoDescriptor // for another connection, which waits; the Conn is nobody's
+	Reasons      // how many there are
 )
 
 // Verdict is what [Handler.Parse] came to.
@@ -98,6 +103,8 @@ type Reactor struct {
 	again   []*Conn  // with unparsed bytes that need no read
 	spare   []*Conn  // the other again list
 	stalled int      // connections with output waiting
+	blocked int      // connections whose handler waits for something
+	deaf    bool     // no connection is accepted for a moment
 	garbage [][]byte // mappings to be given back after this tick
 
 	stop      bool
@@ -217,12 +224,21 @@ func (r *Reactor) finished(n int) bool {
 		r.noRead = true
 	}
 	if (n == 0 || r.noRead) && len(r.again) == 0 && r.stalled == 0 {
-		return true
+		if r.blocked == 0 {
+			return true
+		}
+		r.Conns(r.closeUnlessBlocked) // only those still wait for an answer
 	}
 	if n == 0 || r.noRead {
 		time.Sleep(time.Millisecond)
 	}
 	return false
+}
+
+func (r *Reactor) closeUnlessBlocked(c *Conn) {
+	if !c.blocked {
+		r.close(c)
+	}
 }
 
 // end gives the reactor's own resources back.

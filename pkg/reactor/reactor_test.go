@@ -42,8 +42,11 @@ func (h *lines) Answer(c *Conn) {
 }
 
 func (h *lines) Refuse(c *Conn, why Reason, _ int) {
-	if why == TooManyClients {
+	switch why {
+	case TooManyClients:
 		h.r.SendOnce(c.FD, []byte("full\n"))
+	case TooMuchInput, NoMemory:
+		h.r.Send(c, []byte("refused\n"), nil)
 	}
 	h.refused <- why
 }

@@ -18,7 +18,7 @@ func (r *Reactor) Send(c *Conn, buf []byte, refs []Ref) {
 		r.enqueue(c, buf, refs, 0)
 		return
 	}
-	if len(refs) > 0 {
+	if len(refs) > 0 || len(buf) > sendMost {
 		r.sendRefs(c, buf, refs)
 		return
 	}
@@ -43,8 +43,13 @@ func send(fd int, b []byte) (n int, errno unix.Errno) {
 	return int(got), 0
 }
 
-// maxVec is how many pieces go into one writev.
-const maxVec = 64
+// How much goes into one call, in pieces and in bytes, and to one connection in
+// a tick: a peer that reads as fast as we write must not keep the others, or
+// the collector, waiting for all of a large value.
+const (
+	maxVec   = 64
+	sendMost = 1 << 20
+)
 
 // sendRefs writes buffers and references together.
 func (r *Reactor) sendRefs(c *Conn, buf []byte, refs []Ref) {
@@ -120,34 +125,50 @@ func (r *Reactor) pushCopy(c *Conn, data []byte) {
 	r.push(c, own, 0)
 }
 
-// flush writes what it can of c.out; true when something is left.
+// flush writes what it can of c.out, up to a tick's share; true when something
+// is left.
 func (r *Reactor) flush(c *Conn) bool {
-	for len(c.out) > 0 {
-		var vec [maxVec]unix.Iovec
-		k := 0
-		for ; k < len(c.out) && k < maxVec; k++ {
-			vec[k].Base = unsafe.SliceData(c.out[k].data)
-			vec[k].SetLen(len(c.out[k].data))
+	for left := sendMost; left > 0 && len(c.out) > 0; {
+		n, errno := sendChunks(c.FD, c.out, left)
+		if errno == unix.EAGAIN {
+			break
 		}
-		msg := unix.Msghdr{Iov: &vec[0]}
-		msg.SetIovlen(k)
-		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(c.FD),
-			uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-		switch errno {
-		case 0:
-			r.written(c, int(n))
-		case unix.EINTR:
-		case unix.EAGAIN:
-			r.outputWaits(c)
-			r.release(c)
-			return true
-		default:
+		if errno != 0 && errno != unix.EINTR {
 			r.fail(c)
 			return false
 		}
+		if n > 0 {
+			left -= n
+			r.written(c, n)
+		}
+	}
+	if len(c.out) > 0 {
+		r.outputWaits(c)
+		r.release(c)
+		return true
 	}
 	r.outputDone(c)
 	return false
+}
+
+// sendChunks is send for the first chunks of out, at most `most` bytes of them.
+func sendChunks(fd int, out []chunk, most int) (n int, errno unix.Errno) {
+	var vec [maxVec]unix.Iovec
+	k := 0
+	for ; k < len(out) && k < maxVec && most > 0; k++ {
+		size := min(len(out[k].data), most)
+		vec[k].Base = unsafe.SliceData(out[k].data)
+		vec[k].SetLen(size)
+		most -= size
+	}
+	msg := unix.Msghdr{Iov: &vec[0]}
+	msg.SetIovlen(k)
+	got, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd),
+		uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(got), 0
 }
 
 // written takes n bytes off c.out.

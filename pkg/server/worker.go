@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -10,10 +9,8 @@ import (
 	"kvstored/pkg/access"
 	"kvstored/pkg/batch"
 	"kvstored/pkg/command"
-	"kvstored/pkg/logging"
 	"kvstored/pkg/reactor"
 	"kvstored/pkg/resp"
-	"kvstored/pkg/systemd"
 )
 
 // How much one tick takes before it executes: enough to share its costs, and
@@ -72,6 +69,7 @@ type worker struct {
 	engine  string // name of the engine that executed this tick
 	wrote   bool   // since the last housekeeping
 	budget  uint64 // of one slice of housekeeping
+	limits  [reactor.Reasons]sparing
 }
 
 func newWorker(s *Server) (*worker, error) {
@@ -348,33 +346,10 @@ func (w *worker) Done() {
 		w.wrote = false
 		w.s.arm(keeperAfterWrite)
 	}
+	if w.r.Waiting() {
+		w.s.arm(keeperSweep)
+	}
 }
 
 // Unpin queues a pin to be released in the lane.
 func (w *worker) Unpin(pin uint64) { w.s.o.Engine.Release(pin) }
-
-// Refuse reports a limit, to the client where that makes sense and to the log.
-func (w *worker) Refuse(c *reactor.Conn, why reactor.Reason, figure int) {
-	log := w.s.o.Log.With(zap.Uint64("client", c.ID), logging.MessageID(systemd.MessageLimit))
-	switch why {
-	case reactor.TooManyClients:
-		w.s.figures.rejected.Add(1)
-		w.lastWord(c, "ERR max number of clients reached")
-		log.Warn("connection refused: MaxClients= is reached", zap.Int("clients", figure))
-	case reactor.TooMuchInput:
-		w.r.Send(c, []byte("-ERR Protocol error: request larger than MaxInput=\r\n"), nil)
-		log.Warn("connection closed: a request is larger than MaxInput=", zap.Int("bytes", figure))
-	case reactor.TooMuchOutput:
-		log.Warn("connection closed: it leaves more than MaxOutput= unread", zap.Int("bytes", figure))
-	case reactor.Stalled:
-		log.Warn("connection closed: it has not read its replies for a minute", zap.Int("bytes", figure))
-	case reactor.NoMemory:
-		w.r.Send(c, []byte("-OOM no memory for a request of this size\r\n"), nil)
-		log.Warn("connection closed: no memory for its request", zap.Int("bytes", figure))
-	}
-}
-
-// lastWord writes an error to a connection that will not be served.
-func (w *worker) lastWord(c *reactor.Conn, text string) {
-	w.r.SendOnce(c.FD, []byte(fmt.Sprintf("-%s\r\n", text)))
-}
