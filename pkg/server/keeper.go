@@ -15,14 +15,15 @@ const (
 	keeperSlice      = 200 * time.Microsecond
 )
 
-// arm has the housekeeping run after d, unless it will run anyway.
+// arm has the housekeeping run after d at the latest.
 func (s *Server) arm(d time.Duration) {
+	at := time.Now().Add(d)
 	s.keeperMu.Lock()
 	defer s.keeperMu.Unlock()
-	if s.armed || s.ended {
+	if s.ended || !s.keeperAt.IsZero() && !at.Before(s.keeperAt) {
 		return
 	}
-	s.armed = true
+	s.keeperAt = at
 	if s.keeper == nil {
 		s.keeper = time.AfterFunc(d, s.wakeKeeper)
 		return
@@ -37,7 +38,7 @@ func (s *Server) wakeKeeper() {
 // keep does one slice, about keeperSlice long, and arms the next.
 func (w *worker) keep() {
 	w.s.keeperMu.Lock()
-	w.s.armed = false
+	w.s.keeperAt = time.Time{}
 	w.s.keeperMu.Unlock()
 	now := time.Now()
 	e := w.s.o.Engine
@@ -52,7 +53,8 @@ func (w *worker) keep() {
 		w.s.arm(keeperMore)
 	case next > 0:
 		w.s.arm(max(time.Until(time.UnixMilli(next)), keeperIdle))
-	case w.r.Waiting():
+	}
+	if w.r.Waiting() {
 		w.s.arm(keeperSweep)
 	}
 }

@@ -72,7 +72,7 @@ type Server struct {
 
 	keeperMu sync.Mutex
 	keeper   *time.Timer // guarded by keeperMu
-	armed    bool        // guarded by keeperMu
+	keeperAt time.Time   // guarded by keeperMu: when it runs; zero: not at all
 	ended    bool        // guarded by keeperMu
 }
 

@@ -234,3 +234,80 @@ func TestManyLargeRepliesToAReader(t *testing.T) {
 			"+OK\r\n"+strings.Repeat(bulk, n), 1<<20)
 	}
 }
+
+// TestFarExpiryDoesNotStopHousekeeping: what is written after the engine said
+// that nothing is due for an hour is looked after all the same.
+func TestFarExpiryDoesNotStopHousekeeping(t *testing.T) {
+	srv, path := start(t, "hash", reactor.Limits{})
+	talk(t, path, "SET far v EX 3600\r\n", "+OK\r\n", 100)
+	for srv.figures.maintains.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	talk(t, path, "SET near v PX 20\r\n", "+OK\r\n", 100)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		f, err := srv.Ping(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Keys == 1 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d keys", f.Keys)
+		}
+	}
+}
+
+// TestUnreadRepliesAreLookedAfter: without a write, too, somebody comes and
+// sees that a client has not read for a minute.
+func TestUnreadRepliesAreLookedAfter(t *testing.T) {
+	srv, path := start(t, "hash", reactor.Limits{})
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "ECHO %s\r\n", strings.Repeat("x", 10))
+	c.Read(make([]byte, 100))
+	for range 100 { // nothing of it is read
+		fmt.Fprintf(c, "*2\r\n$4\r\nECHO\r\n$50000\r\n%050000d\r\n", 0)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		srv.keeperMu.Lock()
+		armed := !srv.keeperAt.IsZero()
+		srv.keeperMu.Unlock()
+		if armed {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nobody will come")
+		}
+	}
+}
+
+func TestRefusalsDoNotFillTheLog(t *testing.T) {
+	var s sparing
+	now := time.Unix(1000, 0)
+	for range 3 {
+		said := 0
+		for range 1000 {
+			if _, say := s.next(now); say {
+				said++
+			}
+		}
+		if said != 1 {
+			t.Errorf("said %d times", said)
+		}
+		now = now.Add(2 * sparingEvery)
+	}
+	if unsaid, say := s.next(now); !say || unsaid != 999 {
+		t.Errorf("%d were not said", unsaid)
+	}
+}
+
+// TestRequestTooLargeIsRefusedInOrder: after the answers to what came before.
+func TestRequestTooLargeIsRefusedInOrder(t *testing.T) {
+	_, path := start(t, "hash", reactor.Limits{Clients: 10, Input: 1 << 20, Output: 1 << 20, Pause: 1 << 20})
+	talk(t, path, "PING\r\nGET nosuch\r\n*2\r\n$3\r\nGET\r\n$2000000\r\n",
+		"+PONG\r\n$-1\r\n-ERR Protocol error: request larger than MaxInput=\r\n", 1<<20)
+}
