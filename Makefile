@@ -76,7 +76,7 @@ test: ## everything that needs neither root nor a container
 	@tools/test.sh
 
 test-system: ## install the packages in Debian 12 and 13 with a real systemd (root)
-	@tools/need.sh root go git:git gcc:gcc mmdebstrap:mmdebstrap systemd-nspawn:systemd-container lintian:lintian
+	@tools/need.sh root go git:git gcc:gcc mmdebstrap:mmdebstrap systemd-nspawn:systemd-container lintian:lintian pkg-config:pkg-config
 	@tools/test-system.sh
 
 race: build ## the Go tests under the race detector

@@ -86,9 +86,21 @@ func (f *fixtures) nextPackage(t *testing.T) string {
 	tree, deb := filepath.Join(f.dir, "next"), filepath.Join(f.dir, "kvstored_next.deb")
 	script := `dpkg-deb -R "$1" "$2" && sed -i 's/^Version: .*/Version: 99.0-1/' "$2/DEBIAN/control" &&
 		cp "$3" "$2` + engineDir + `/hash.so" && chmod 644 "$2` + engineDir + `/hash.so" &&
-		dpkg-deb --root-owner-group -b "$2" "$4"`
+		dpkg-deb -Zgzip -z1 --root-owner-group -b "$2" "$4"`
 	host(t, exec.Command("sh", "-c", script, "sh", f.deb, tree, built("test/hash-next.so"), deb))
 	return deb
+}
+
+// example builds the example engine as the reader of kvstored-dev does, with
+// nothing but what that package holds.
+func (f *fixtures) example(t *testing.T) string {
+	t.Helper()
+	script := `dpkg-deb -x "$1" "$2" && cd "$2" && export PKG_CONFIG_PATH="$2/usr/share/pkgconfig" &&
+		gcc -O2 -Wall -Wextra -Werror -Iusr/include $(pkg-config --variable=engine_flags kvstored) \
+			-o example.so usr/share/doc/kvstored-dev/examples/simple.c`
+	dir := filepath.Join(f.dir, "dev")
+	host(t, exec.Command("sh", "-c", script, "sh", oneOf(t, "dist/kvstored-dev_*.deb"), dir))
+	return filepath.Join(dir, "example.so")
 }
 
 // A badLibrary must be refused, and its refusal must say why.

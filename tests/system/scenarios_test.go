@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"kvstored/pkg/systemd"
 )
@@ -23,6 +24,7 @@ func TestDebian(t *testing.T) {
 			m := boot(t, suite)
 			m.bring()
 			m.group("1 installed and started by its socket", m.startsBySocket)
+			m.group("1b further instances and a user's own", m.startsOthers)
 			m.group("2a exchanged between two releases", m.exchangesReleases)
 			m.group("2b exchanged between two formats", m.exchangesFormats)
 			m.group("3 bad libraries are refused", m.refusesBadLibraries)
@@ -116,8 +118,35 @@ func (m *machine) startsBySocket() {
 	if out := m.fails("runuser -u asha -- kvctl engine reload"); !strings.Contains(out, "root and the daemon's own user") {
 		m.t.Errorf("one who may not reload is told:\n%s", out)
 	}
+	m.copyIn(prepared(m.t).example(m.t), "/opt/example.so", 0o644)
+	m.run("runuser -u asha -- kvctl engine check /opt/example.so")
 	m.sandboxed()
 	m.t.Logf("%s", strings.TrimSpace(m.run("systemctl show -P StatusText kvstored.service")))
+}
+
+// startsOthers starts an instance of the template, and one of asha's own under
+// their service manager; each exchanges its library too.
+func (m *machine) startsOthers() {
+	m.run("touch /etc/kvstored/cache.conf && systemctl start kvstored@cache.socket")
+	const cache = "runuser -u asha -- kvctl --socket /run/kvstored/cache.sock "
+	m.is("OK", cache+"SET name Anand")
+	m.is("Anand", cache+"GET name")
+	m.is("Rojalin", "kvctl GET name")
+	m.run("systemctl reload kvstored@cache.service && test -d /var/lib/kvstored-instances/cache")
+	m.run("systemctl stop kvstored@cache.socket kvstored@cache.service")
+
+	m.run("loginctl enable-linger asha")
+	const own = "runuser -u asha -- env XDG_RUNTIME_DIR=/run/user/$(id -u asha) "
+	m.wait("asha's service manager", time.Minute, func() bool {
+		_, code := m.try(own + "systemctl --user start kvstored.socket")
+		return code == 0
+	})
+	m.is("OK", own+"kvctl SET name Asha")
+	m.is("asha", "stat -c %U /proc/$("+own+"systemctl --user show -P MainPID kvstored.service)")
+	m.run(own + "systemctl --user reload kvstored.service")
+	m.is("Asha", own+"kvctl GET name")
+	m.is("Rojalin", "kvctl GET name")
+	m.run(own + "systemctl --user stop kvstored.socket kvstored.service && loginctl disable-linger asha")
 }
 
 // sandboxed shows that the sandbox is really in force, and how tight it is.
