@@ -25,6 +25,9 @@
  *  - When close() has returned the engine owns no thread, thread-local
  *    destructor, atexit handler, signal handler or open file, because its
  *    code is unmapped next.
+ *  - The process is the host's: its signals, limits, umask, directory, user,
+ *    locale, environment and floating-point modes stay as they are, from the
+ *    library's constructors on, and no process that it starts outlives close().
  *  - Keys and values are bytes: they may hold NUL and may be empty.
  *  - Lengths are in bytes, times in milliseconds since 1970-01-01 UTC.
  *  - System calls that the engine makes may fail with EINTR.

@@ -82,6 +82,7 @@ func CheckMain(args []string, stdout, stderr io.Writer) int {
 // tryHere is the child: this process loads the library and may die of it.
 func tryHere(imageFD, reportFD int, path string, full bool) int {
 	becomeTrial()
+	defer endChildren()
 	to := json.NewEncoder(os.NewFile(uintptr(reportFD), "report"))
 	say := func(m message) {
 		if to.Encode(m) != nil {
@@ -90,7 +91,7 @@ func tryHere(imageFD, reportFD int, path string, full bool) int {
 	}
 	image, err := adoptImage(imageFD, path)
 	if err == nil {
-		err = try(image, full, say)
+		err = onOwnThread(func() error { return try(image, full, say) })
 	}
 	if err != nil {
 		var r *Refusal
@@ -107,9 +108,10 @@ func tryHere(imageFD, reportFD int, path string, full bool) int {
 // trialSeed makes every trial the same.
 const trialSeed = 20260101
 
-// try loads the image into this process and makes the checks.
+// try loads the image into this process and makes the checks, on one thread.
 func try(image *Image, full bool, say func(message)) error {
 	say(message{Doing: "loading it"})
+	before := lookAround()
 	lib, err := loadImage(image)
 	if err != nil {
 		return err
@@ -129,8 +131,7 @@ func try(image *Image, full bool, say func(message)) error {
 		}
 	}
 	if failed != nil {
-		return refuse(failed.Failure, "tell the engine's author; kvctl engine check "+image.Path+" shows every check",
-			"%s: %s %s fails the check %q", image.Path, lib.info.Name, lib.info.Version, failed.Name)
+		return refuseCheck(image, &lib.info, failed)
 	}
 	say(message{Doing: "unloading it"})
 	if err := lib.unload(); err != nil {
@@ -142,7 +143,32 @@ func try(image *Image, full bool, say func(message)) error {
 	} else {
 		say(message{Result: &conformance.Result{Name: "unloading"}})
 	}
+	left := conformance.Result{Name: "process as it was before", Failure: disturbed(before)}
+	say(message{Result: &left})
+	if !left.OK() {
+		return refuseCheck(image, &lib.info, &left)
+	}
+	say(message{Doing: "ending a thread that it ran in"})
 	return nil
+}
+
+// refuseCheck is the refusal of an engine that failed a check.
+func refuseCheck(image *Image, info *Info, failed *conformance.Result) error {
+	return refuse(failed.Failure, "tell the engine's author; kvctl engine check "+image.Path+" shows every check",
+		"%s: %s %s fails the check %q", image.Path, info.Name, info.Version, failed.Name)
+}
+
+// disturbed says what a library that is gone has left or changed in this
+// process; "" for nothing.
+func disturbed(before surroundings) string {
+	var all []string
+	if n := endChildren(); n > 0 {
+		all = append(all, fmt.Sprintf("it started a process that did not end (%d in all)", n))
+	}
+	if names := lookAround().changed(before); len(names) > 0 {
+		all = append(all, "it changed "+strings.Join(names, ", "))
+	}
+	return strings.Join(all, "; ")
 }
 
 // Text is the report for people.

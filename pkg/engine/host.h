@@ -109,6 +109,22 @@ void kvh_log_line(void *log_host, int level, const char *text);
  */
 void kvh_become_trial(void);
 
+/* Signals are numbered from 1 to below this. */
+#define KVH_SIGNALS 65
+
+/* What a library can change of the process and of the thread it runs in. */
+struct kvh_process {
+	uint64_t handlers[KVH_SIGNALS]; /* of signals */
+	uint64_t blocked;               /* signals of this thread; bit 0 is signal 1 */
+	uint64_t environment;           /* a sum over it */
+	uint64_t float_modes;           /* of this thread */
+	int dumpable;
+	char locale[256];
+};
+
+/* Fills in how it is now, for the calling thread. */
+void kvh_look_at_process(struct kvh_process *process);
+
 /* The address of update function i, 0 <= i. */
 uintptr_t kvh_update_address(unsigned i);
 

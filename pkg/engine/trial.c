@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@ void kvh_become_trial(void)
 	for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
 		signal(crashes[i], SIG_DFL);
 	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_CHILD_SUBREAPER, 1); /* what the library starts can be found */
 	close_sockets();
 	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (null >= 0) {

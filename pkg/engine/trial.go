@@ -168,6 +168,9 @@ func (t *trial) judge(cmd *exec.Cmd, err error, timeout time.Duration) error {
 		return refuse(fmt.Sprintf("it did not finish within %s while %s", timeout, t.doing), fix,
 			"%s hangs", t.image.Path)
 	}
+	if errors.Is(err, exec.ErrWaitDelay) {
+		return refuse("it started a process that did not end while "+t.doing, fix, "%s leaves something behind", t.image.Path)
+	}
 	if cmd.ProcessState == nil {
 		return refuse(err.Error(), "look at the limits and the sandbox of kvstored.service", "%s: cannot be checked", t.image.Path)
 	}
