@@ -47,6 +47,7 @@ func CheckMain(args []string, stdout, stderr io.Writer) int {
 	asJSON := flags.Bool("json", false, "print the report as JSON")
 	full := flags.Bool("full", false, "make every check, at length")
 	image := flags.Int("image", -1, "descriptor of the sealed library (used by kvstored itself)")
+	serving := flags.Int("serving", -1, "descriptor of the sealed library that serves (used by kvstored itself)")
 	report := flags.Int("report", -1, "descriptor to report to (used by kvstored itself)")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -56,7 +57,7 @@ func CheckMain(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if *image >= 0 && *report >= 0 {
-		return tryHere(*image, *report, flags.Arg(0), *full)
+		return tryHere(*image, *serving, *report, flags.Arg(0), *full)
 	}
 	options := CheckOptions{Command: SelfCheck, Full: *full}
 	if *full {
@@ -80,7 +81,7 @@ func CheckMain(args []string, stdout, stderr io.Writer) int {
 }
 
 // tryHere is the child: this process loads the library and may die of it.
-func tryHere(imageFD, reportFD int, path string, full bool) int {
+func tryHere(imageFD, servingFD, reportFD int, path string, full bool) int {
 	becomeTrial()
 	defer endChildren()
 	to := json.NewEncoder(os.NewFile(uintptr(reportFD), "report"))
@@ -89,9 +90,19 @@ func tryHere(imageFD, reportFD int, path string, full bool) int {
 			os.Exit(1) // the parent is gone
 		}
 	}
-	image, err := adoptImage(imageFD, path)
+	c := candidate{say: say, size: conformance.Smoke}
+	if full {
+		c.size = conformance.Full
+	}
+	var err error
+	if servingFD >= 0 {
+		c.serving, err = adoptImage(servingFD, "the engine that serves")
+	}
 	if err == nil {
-		err = onOwnThread(func() error { return try(image, full, say) })
+		c.image, err = adoptImage(imageFD, path)
+	}
+	if err == nil {
+		err = onOwnThread(c.try)
 	}
 	if err != nil {
 		var r *Refusal
@@ -108,47 +119,90 @@ func tryHere(imageFD, reportFD int, path string, full bool) int {
 // trialSeed makes every trial the same.
 const trialSeed = 20260101
 
-// try loads the image into this process and makes the checks, on one thread.
-func try(image *Image, full bool, say func(message)) error {
-	say(message{Doing: "loading it"})
+// candidate is a library that is tried in this process.
+type candidate struct {
+	image   *Image
+	serving *Image // the library that serves now; nil: none, or nobody knows
+	size    conformance.Size
+	say     func(message)
+	lib     *library
+}
+
+// try loads the library and makes the checks, all on the calling thread.
+func (c *candidate) try() error {
+	c.say(message{Doing: "loading it"})
 	before := lookAround()
-	lib, err := loadImage(image)
-	if err != nil {
+	var err error
+	if c.lib, err = loadImage(c.image); err != nil {
 		return err
 	}
-	say(message{Info: &lib.info})
-	size := conformance.Smoke
-	if full {
-		size = conformance.Full
+	c.say(message{Info: &c.lib.info})
+	if err := c.conform("checking ", conformable(c.lib, nil), conformance.Run); err != nil {
+		return err
 	}
+	if err := c.takeOver(); err != nil {
+		return err
+	}
+	return c.unload(before)
+}
+
+// conform makes the checks that run makes and refuses the library when one of
+// them fails.
+func (c *candidate) conform(doing string, e conformance.Engine, run func(conformance.Engine, conformance.Size, uint64) []conformance.Result) error {
 	var failed *conformance.Result
-	e := conformable(lib, nil)
-	e.Begin = func(check string) { say(message{Doing: "checking " + check}) }
-	for _, r := range conformance.Run(e, size, trialSeed) {
-		say(message{Result: &r})
+	e.Begin = func(check string) { c.say(message{Doing: doing + check}) }
+	for _, r := range run(e, c.size, trialSeed) {
+		c.say(message{Result: &r})
 		if !r.OK() && failed == nil {
 			failed = &r
 		}
 	}
 	if failed != nil {
-		return refuseCheck(image, &lib.info, failed)
+		return refuseCheck(c.image, &c.lib.info, failed)
 	}
-	say(message{Doing: "unloading it"})
-	if err := lib.unload(); err != nil {
+	return nil
+}
+
+// takeOver has stores of the library that serves go over to the candidate and
+// back, if their formats say that this is possible: in the daemon it happens
+// to the only store there is.
+func (c *candidate) takeOver() error {
+	if c.serving == nil {
+		return nil
+	}
+	c.say(message{Doing: "loading the engine that serves"})
+	serving, err := loadImage(c.serving)
+	if err != nil {
 		return err
 	}
-	if !lib.info.Has(CapNoUnload) && mapped(image) {
-		say(message{Result: &conformance.Result{Name: "unloading", Skipped: "its code stays mapped; each exchange leaves " +
-			fmt.Sprint((image.Size+1023)>>10) + " KiB behind"}})
-	} else {
-		say(message{Result: &conformance.Result{Name: "unloading"}})
+	if canHandOver(&serving.info, &c.lib.info) {
+		e := conformable(serving, c.lib)
+		e.Capabilities &= c.lib.info.Capabilities
+		doing := "taking a store over from " + serving.info.Name + " " + serving.info.Version + ": "
+		if err := c.conform(doing, e, conformance.RunTakeOver); err != nil {
+			return err
+		}
 	}
+	return serving.unload()
+}
+
+// unload takes the library out and looks at what it left.
+func (c *candidate) unload(before surroundings) error {
+	c.say(message{Doing: "unloading it"})
+	if err := c.lib.unload(); err != nil {
+		return err
+	}
+	gone := conformance.Result{Name: "unloading"}
+	if !c.lib.info.Has(CapNoUnload) && mapped(c.image) {
+		gone.Skipped = fmt.Sprintf("its code stays mapped; each exchange leaves %d KiB behind", (c.image.Size+1023)>>10)
+	}
+	c.say(message{Result: &gone})
 	left := conformance.Result{Name: "process as it was before", Failure: disturbed(before)}
-	say(message{Result: &left})
+	c.say(message{Result: &left})
 	if !left.OK() {
-		return refuseCheck(image, &lib.info, &left)
+		return refuseCheck(c.image, &c.lib.info, &left)
 	}
-	say(message{Doing: "ending a thread that it ran in"})
+	c.say(message{Doing: "ending a thread that it ran in"})
 	return nil
 }
 

@@ -23,7 +23,9 @@
 // machine. It is read once into a sealed memfd, so that nothing that happens to
 // the file later matters. A child process (this program again, as
 // check-engine) loads that memfd and puts the engine through the conformance
-// suite; whatever crashes or hangs does it there. The library that serves
+// suite; whatever crashes or hangs does it there. When the formats are equal
+// stores of the library that serves change hands with the new one, there, too.
+// The library that serves
 // already, by its SHA-256, is answered with "unchanged".
 //
 // Loading (load.c, info.go): dlopen of the memfd as /proc/PID/fd/N, a name that

@@ -129,18 +129,23 @@ KVSTORE_EXPORT const struct inner_engine *kvstore_engine(void)
 }
 `
 
-func buildFlaky(t *testing.T, defines ...string) string {
+func buildFlaky(t *testing.T) string {
+	t.Helper()
+	return buildAround(t, "flaky", flaky)
+}
+
+// buildAround builds the debug engine with text around it, as inner_engine.
+func buildAround(t *testing.T, name, text string) string {
 	t.Helper()
 	sources, err := filepath.Glob(filepath.Join(enginetest.Root(), "libkvstore/engines/debug/*.c"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrapper := filepath.Join(t.TempDir(), "flaky.c")
-	if err := os.WriteFile(wrapper, []byte(flaky), 0o644); err != nil {
+	wrapper := filepath.Join(t.TempDir(), name+".c")
+	if err := os.WriteFile(wrapper, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return enginetest.Compile(t, "flaky", append(sources, wrapper),
-		append(defines, "_GNU_SOURCE", "kvstore_engine=inner_engine")...)
+	return enginetest.Compile(t, name, append(sources, wrapper), "_GNU_SOURCE", "kvstore_engine=inner_engine")
 }
 
 // plan has the next flaky library that is loaded fail; done tells whether it
@@ -335,4 +340,53 @@ func TestFlushAllWhileCopyingToAnEngineWithoutSpaces(t *testing.T) {
 	if got := c.get(0, "key 1") + c.get(0, "name"); got != "-Rojalin" {
 		t.Errorf("after FLUSHALL: %q", got)
 	}
+}
+
+// strange takes over what it offered itself, and dies of another build's.
+const strange = `
+#include "kvstore.h"
+#include <stdlib.h>
+#undef kvstore_engine
+
+static struct inner_engine engine, inner;
+static int mine;
+
+static int strange_offer(kv_store *store, struct kv_offer *offer)
+{
+	mine = 1;
+	return inner.offer(store, offer);
+}
+
+static int strange_accept(const struct kv_open *open, const struct kv_offer *offer, kv_store **store)
+{
+	if (!mine)
+		abort();
+	mine = 0;
+	return inner.accept(open, offer, store);
+}
+
+KVSTORE_EXPORT const struct inner_engine *kvstore_engine(void);
+KVSTORE_EXPORT const struct inner_engine *kvstore_engine(void)
+{
+	engine = inner = *inner_engine();
+	engine.offer = strange_offer;
+	engine.accept = strange_accept;
+	return &engine;
+}
+`
+
+// A library that says it has the format of the one that serves, and crashes
+// when it takes its store over, does so in the trial.
+func TestTakeOverIsTried(t *testing.T) {
+	h := openHost(t, enginetest.Build(t, "debug"))
+	c := newTab(t, h)
+	c.set(0, "name", "Rojalin", 0)
+	mustRefuse(t, h, buildAround(t, "strange", strange), "crashes",
+		"SIGABRT while taking a store over from debug 0.1.0: taking over from the engine that serves")
+	if got := c.get(0, "name"); got != "Rojalin" {
+		t.Errorf("afterwards: %q", got)
+	}
+	mustSwap(t, h, enginetest.Build(t, "debug", nextVersion))
+	mustSwap(t, h, enginetest.Build(t, "hash"))
+	mustSwap(t, h, enginetest.Build(t, "hash", nextVersion))
 }

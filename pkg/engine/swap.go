@@ -146,7 +146,9 @@ func (s *swap) exchange() (Outcome, error) {
 		h.status.sameFrom(image, s.request.Rule)
 		return Outcome{Unchanged: true}, nil
 	}
-	if _, err := h.opts.Check.try(image); err != nil {
+	check := h.opts.Check
+	check.serving = s.old.image
+	if _, err := check.try(image); err != nil {
 		image.Close()
 		return Outcome{}, err
 	}
@@ -155,15 +157,14 @@ func (s *swap) exchange() (Outcome, error) {
 		image.Close()
 		return Outcome{}, err
 	}
-	if s.canHandOver() {
+	if canHandOver(&s.old.lib.info, &s.next.lib.info) {
 		return s.handOver()
 	}
 	return s.replace()
 }
 
-// canHandOver tells whether the store can pass from old to new as it is.
-func (s *swap) canHandOver() bool {
-	old, next := &s.old.lib.info, &s.next.lib.info
+// canHandOver tells whether a store can pass from old to next as it is.
+func canHandOver(old, next *Info) bool {
 	return old.Format == next.Format && old.Has(CapHandover) && next.Has(CapHandover)
 }
 

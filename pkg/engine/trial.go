@@ -28,6 +28,9 @@ type CheckOptions struct {
 	Timeout time.Duration
 	// Full makes every check, at length.
 	Full bool
+	// serving is the library that serves now: whether the new one can take its
+	// store over is tried, too. nil: there is none.
+	serving *Image
 }
 
 // Report examines and tries the library at path in a child process.
@@ -93,8 +96,12 @@ func (t *trial) run(o CheckOptions) error {
 	if o.Full {
 		args = append(args, "--full")
 	}
+	files := []*os.File{t.image.file, write}
+	if o.serving != nil {
+		args, files = append(args, "--serving=5"), append(files, o.serving.file)
+	}
 	cmd := exec.Command(o.Command[0], append(args, "--", t.image.Path)...)
-	cmd.ExtraFiles = []*os.File{t.image.file, write}
+	cmd.ExtraFiles = files
 	cmd.Env = trialEnvironment()
 	cmd.Stderr = &lastWords{}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}

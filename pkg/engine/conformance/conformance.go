@@ -140,6 +140,23 @@ var checks = []check{
 
 // Run makes every check that applies and gives a result for each, in order.
 func Run(e Engine, size Size, seed uint64) []Result {
+	return runAll(checks, e, size, seed)
+}
+
+// takeOvers are the checks in which a store changes hands.
+var takeOvers = []check{
+	{name: "taking over from the engine that serves", needs: capHandover, run: checkHandOver},
+	{name: "taking long values over", needs: capHandover, run: checkPins},
+	{name: "random operations while taking over", needs: capHandover, run: checkModel},
+}
+
+// RunTakeOver makes the checks in which a store changes hands, for an engine
+// whose stores go to another library and back.
+func RunTakeOver(e Engine, size Size, seed uint64) []Result {
+	return runAll(takeOvers, e, size, seed)
+}
+
+func runAll(checks []check, e Engine, size Size, seed uint64) []Result {
 	var results []Result
 	for _, c := range checks {
 		if c.full && size != Full {
