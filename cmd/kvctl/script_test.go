@@ -78,6 +78,11 @@ func setup(env *testscript.Env) error {
 	env.Defer(s.Stop)
 	env.Setenv("KVSTORE_SOCKET", path)
 	env.Setenv("NO_COLOR", "")
+	if os.Geteuid() != 0 {
+		env.Setenv("SUDO", "sudo ") // how the ways out begin for who is not root
+	} else {
+		env.Setenv("SUDO", "")
+	}
 	env.Setenv("XDG_RUNTIME_DIR", "")
 	program, err := exec.LookPath("kvctl")
 	if err != nil {

@@ -34,7 +34,7 @@ func TestCheckEngine(t *testing.T) {
 			t.Errorf("the report does not say %q:\n%s", want, out)
 		}
 	}
-	if strings.Contains(out, "FAILED") || strings.Contains(out, "note ") {
+	if strings.Contains(out, "FAILED") || os.Geteuid() == 0 && strings.Contains(out, "note ") {
 		t.Errorf("the report of a good library:\n%s", out)
 	}
 }
@@ -67,7 +67,11 @@ func TestCheckEngineNotes(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, _ := check(path)
-	if code != 0 || !strings.Contains(out, "note          the system's daemon would not load it from here: "+path+" is writable by others") {
+	want := "note          the system's daemon would not load it from here: "
+	if os.Geteuid() == 0 { // else our own directories are named first
+		want += path + " is writable by others"
+	}
+	if code != 0 || !strings.Contains(out, want) {
 		t.Errorf("exit code %d, report\n%s", code, out)
 	}
 }
