@@ -78,12 +78,20 @@ func (o options) roundsWanted() int {
 	return 5
 }
 
-// idleTime is how long idle servers are watched.
+// settleTime is how long servers may tidy up after the load before they count
+// as idle, idleTime how long they are watched then.
+func (o options) settleTime() time.Duration {
+	if o.quick {
+		return 6 * time.Second
+	}
+	return 12 * time.Second
+}
+
 func (o options) idleTime() time.Duration {
 	if o.quick {
-		return 3 * time.Second
+		return 5 * time.Second
 	}
-	return 6 * time.Second
+	return 12 * time.Second
 }
 
 // args are the generator's for one run of c.

@@ -83,7 +83,7 @@ func (b *bench) idle(ctx context.Context) ([]float64, error) {
 			defer c.Close()
 		}
 	}
-	if err := sleep(ctx, 2*time.Second); err != nil { // let what was written settle
+	if err := sleep(ctx, b.o.settleTime()); err != nil {
 		return nil, err
 	}
 	before := make([]uint64, len(b.peers))

@@ -236,7 +236,10 @@ static int64_t next_due(uint64_t i, int64_t last)
 	return last - (int64_t)(log(u) * gap);
 }
 
-/* Open loop: sends all that is due; returns when the next one is. */
+/*
+ * Open loop: sends what is due, at most a burst, so that replies are read even
+ * by a generator that has fallen behind; returns when the next one is due.
+ */
 static int64_t send_due(void)
 {
 	static int64_t due;
@@ -244,7 +247,7 @@ static int64_t send_due(void)
 	if (due == 0)
 		due = start;
 	now = now_ns();
-	while (due <= now && (until == 0 || now < until)) {
+	for (int burst = 0; burst < 64 && due <= now && (until == 0 || now < until); burst++) {
 		struct conn *c = &conns[next++ % opt.connections];
 		if (now - due > SECOND / 1000)
 			result.late++;
