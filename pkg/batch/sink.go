@@ -16,11 +16,13 @@ type Sink struct {
 type Piece struct {
 	Prev uintptr // the piece before, 0 in the first
 	Size uint64  // bytes, this header included
+	Sum  uint64  // Size of this one and of all before
 }
 
 const (
 	pieceHeader  = uint64(unsafe.Sizeof(Piece{}))
 	firstPiece   = 256 << 10
+	SinkMost     = 1 << 30 // bytes that C code may put into one sink, KVH_SINK_MOST
 	keptPieceMax = 4 << 20 // a sink that needed more starts with at most this next time
 )
 
@@ -29,7 +31,9 @@ var moreFunc uintptr
 
 // SetMore names the C function that C code calls to grow a sink. It must map
 // a new piece of at least need bytes plus header, with the Piece filled in,
-// and set Next, End and Host.
+// and set Next, End and Host; or refuse. It refuses what would make one sink
+// larger than [SinkMost]: a short request can ask for the same value a million
+// times.
 func SetMore(fn uintptr) { moreFunc = fn }
 
 // NewSink returns an empty sink in off-heap memory.
@@ -52,7 +56,11 @@ func (s *Sink) grow(need uint64) bool {
 	if addr == 0 {
 		return false
 	}
-	*(*Piece)(pointer(addr)) = Piece{Prev: s.Host, Size: size}
+	sum := size
+	if s.Host != 0 {
+		sum += (*Piece)(pointer(s.Host)).Sum
+	}
+	*(*Piece)(pointer(addr)) = Piece{Prev: s.Host, Size: size, Sum: sum}
 	s.use(addr, size)
 	return true
 }

@@ -96,6 +96,9 @@ int kvh_exec_guarded(struct kvh_store *store, struct kv_batch *batch);
 void kvh_legacy_describe(struct kvh_library *library);
 int kvh_legacy_open(struct kvh_library *library, kv_store **store);
 
+/* Bytes of one sink: batch.SinkMost. */
+#define KVH_SINK_MOST (1ull << 30)
+
 /* kv_sink.more: maps a piece as batch.Sink documents. */
 int kvh_more(struct kv_sink *sink, uint64_t need);
 

@@ -16,6 +16,7 @@
 struct piece {
 	uint64_t prev;
 	uint64_t size;
+	uint64_t sum;
 };
 
 #define PIECE_MIN (256u << 10)
@@ -24,7 +25,10 @@ int kvh_more(struct kv_sink *sink, uint64_t need)
 {
 	uint64_t size = (need + sizeof(struct piece) + PIECE_MIN - 1) & ~(uint64_t)(PIECE_MIN - 1);
 
-	if (size < need)
+	const struct piece *newest = sink->host;
+	uint64_t sum = size + (newest != NULL ? newest->sum : 0);
+
+	if (size < need || sum < size || sum > KVH_SINK_MOST)
 		return KV_NO_MEMORY;
 	struct piece *piece = mmap(NULL, size, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -33,6 +37,7 @@ int kvh_more(struct kv_sink *sink, uint64_t need)
 		return KV_NO_MEMORY;
 	piece->prev = (uint64_t)(uintptr_t)sink->host;
 	piece->size = size;
+	piece->sum = sum;
 	sink->host = piece;
 	sink->next = (char *)(piece + 1);
 	sink->end = (char *)piece + size;
