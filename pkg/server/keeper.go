@@ -6,13 +6,16 @@ import (
 
 // Housekeeping runs in slices between ticks: soon after something was
 // written, at once while there is more to do, else when the engine says that
-// something is due. An idle daemon is not woken more than once a second.
+// something is due. An idle daemon is not woken more than once a second. Where
+// writes are faster than the slices, ticks that write do a part of it.
 const (
 	keeperAfterWrite = 100 * time.Millisecond
 	keeperMore       = time.Millisecond
 	keeperIdle       = time.Second
 	keeperSweep      = 10 * time.Second
 	keeperSlice      = 200 * time.Microsecond
+	keepUpPerWrite   = 2
+	keepUpMost       = 4096 // entries in one tick
 )
 
 // arm has the housekeeping run after d at the latest.
@@ -35,7 +38,8 @@ func (s *Server) wakeKeeper() {
 	_ = s.work.r.Post(s.work.keep) // ended: nothing to keep
 }
 
-// keep does one slice, about keeperSlice long, and arms the next.
+// keep does one slice, about keeperSlice long, and arms the next. While
+// nothing else happens the next one follows at once.
 func (w *worker) keep() {
 	w.s.keeperMu.Lock()
 	w.s.keeperAt = time.Time{}
@@ -43,19 +47,39 @@ func (w *worker) keep() {
 	now := time.Now()
 	e := w.s.o.Engine
 	e.Lock()
-	more, next := e.Maintain(now.UnixMilli(), w.budget)
+	next := w.maintain(now.UnixMilli(), w.budget)
 	e.Unlock()
 	w.tune(time.Since(now))
 	w.r.Sweep()
-	w.s.figures.maintains.Add(1)
 	switch {
-	case more:
+	case w.behind && w.quiet:
+		_ = w.r.Post(w.keep) // not ended: this is its goroutine
+	case w.behind:
 		w.s.arm(keeperMore)
 	case next > 0:
 		w.s.arm(max(time.Until(time.UnixMilli(next)), keeperIdle))
 	}
 	if w.r.Waiting() {
 		w.s.arm(keeperSweep)
+	}
+	w.quiet = true
+}
+
+// maintain has the engine do a slice and returns when the next is due. The
+// lane is held.
+func (w *worker) maintain(now int64, budget uint64) (next int64) {
+	w.behind, next = w.s.o.Engine.Maintain(now, budget)
+	w.countEvents(w.s.o.Engine.Removed())
+	w.s.figures.maintains.Add(1)
+	return next
+}
+
+// keepUp does housekeeping for a tick of so many writes when there is some
+// left: what is written with an expiry time must not come faster than what
+// has expired goes. The lane is held.
+func (w *worker) keepUp(writes int) {
+	if w.behind {
+		w.maintain(w.now, uint64(min(writes*keepUpPerWrite, keepUpMost)))
 	}
 }
 

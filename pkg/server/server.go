@@ -38,6 +38,8 @@ type Engine interface {
 	// Maintain does a slice of housekeeping; next is when there may be more
 	// (milliseconds since 1970), 0: when something is written.
 	Maintain(now int64, budget uint64) (more bool, next int64)
+	// Removed is the first of the entries that the last Maintain removed.
+	Removed() *batch.Event
 	// Release gives back a pin that Exec returned.
 	Release(pin uint64)
 

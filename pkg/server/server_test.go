@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -214,6 +215,9 @@ func TestExpiredEntriesGoByThemselves(t *testing.T) {
 			t.Fatal(err)
 		}
 		if f.Keys == 1 {
+			if n := srv.figures.expired.Load(); n != 1 {
+				t.Errorf("%d are counted as expired", n)
+			}
 			return
 		}
 		if time.Now().After(deadline) {
@@ -310,4 +314,35 @@ func TestRequestTooLargeIsRefusedInOrder(t *testing.T) {
 	_, path := start(t, "hash", reactor.Limits{Clients: 10, Input: 1 << 20, Output: 1 << 20, Pause: 1 << 20})
 	talk(t, path, "PING\r\nGET nosuch\r\n*2\r\n$3\r\nGET\r\n$2000000\r\n",
 		"+PONG\r\n$-1\r\n-ERR Protocol error: request larger than MaxInput=\r\n", 1<<20)
+}
+
+// behindEngine has always more to be kept, and notes how much is done at once.
+type behindEngine struct {
+	Hosted
+	budgets sync.Map // of the slices
+}
+
+func (e *behindEngine) Maintain(now int64, budget uint64) (bool, int64) {
+	e.budgets.Store(budget, true)
+	e.Hosted.Maintain(now, budget)
+	return true, now
+}
+
+// TestWritesDoTheirPartOfHousekeeping: with a million writes a second, each
+// gone a second later, slices between ticks alone let millions pile up.
+func TestWritesDoTheirPartOfHousekeeping(t *testing.T) {
+	host, err := engine.Open(enginetest.Build(t, "hash"), engine.Options{Trust: engine.Trust{AllowOwnUID: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &behindEngine{Hosted: Hosted{host}}
+	srv, path := serve(t, e, reactor.Limits{})
+	talk(t, path, "SET a b\r\n", "+OK\r\n", 100)
+	for srv.figures.maintains.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	talk(t, path, strings.Repeat("SET a b\r\n", 7), strings.Repeat("+OK\r\n", 7), 1000)
+	if _, ok := e.budgets.Load(uint64(7 * keepUpPerWrite)); !ok {
+		t.Error("a tick of seven writes did not do its part")
+	}
 }

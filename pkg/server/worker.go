@@ -69,6 +69,8 @@ type worker struct {
 	engine  string // name of the engine that executed this tick
 	wrote   bool   // since the last housekeeping
 	budget  uint64 // of one slice of housekeeping
+	behind  bool   // housekeeping has more to do
+	quiet   bool   // no tick since the last slice
 	limits  [reactor.Reasons]sparing
 }
 
@@ -219,10 +221,11 @@ func (w *worker) Execute() {
 		w.step(r, st.cl)
 	}
 	w.run(done, w.batch.Len())
-	if w.batch.Writes() > 0 {
+	w.countEvents(w.batch.Events())
+	if n := w.batch.Writes(); n > 0 {
 		w.wrote = true
+		w.keepUp(n)
 	}
-	w.countEvents()
 	w.engine = e.EngineName()
 	e.Unlock()
 }
@@ -285,8 +288,8 @@ func (w *worker) later(cl *client) func(func(*resp.Writer)) {
 }
 
 // countEvents notes what the engine removed of its own accord.
-func (w *worker) countEvents() {
-	for ev := w.batch.Events(); ev != nil; ev = ev.Following() {
+func (w *worker) countEvents(ev *batch.Event) {
+	for ; ev != nil; ev = ev.Following() {
 		if ev.Reason == batch.Evicted {
 			w.s.figures.evicted.Add(1)
 		} else {
@@ -342,6 +345,7 @@ func (w *worker) Done() {
 	if cap(w.out.Buf) > keptOut {
 		w.out = resp.Writer{}
 	}
+	w.quiet = false
 	if w.wrote {
 		w.wrote = false
 		w.s.arm(keeperAfterWrite)
