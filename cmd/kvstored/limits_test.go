@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"kvstored/pkg/config"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -87,5 +89,16 @@ func TestOneLine(t *testing.T) {
 	}
 	if got := oneLine("a", "", "").Error(); got != "reload refused: a" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestSlowReaderIsPausedBeforeItIsClosed: with MaxOutput= at 32M or less both
+// happened at once, and a client that read slowly lost its replies.
+func TestSlowReaderIsPausedBeforeItIsClosed(t *testing.T) {
+	for _, most := range []int64{1 << 20, 8 << 20, 32 << 20, 1 << 30} {
+		l := limitsOf(&config.Config{MaxOutput: most}, 10)
+		if l.Pause > l.Output/2 || l.Pause > pauseOutput || l.Pause == 0 {
+			t.Errorf("MaxOutput=%d: paused at %d, closed at %d", most, l.Pause, l.Output)
+		}
 	}
 }

@@ -4,13 +4,14 @@ import (
 	"strconv"
 
 	"kvstored/pkg/command"
+	"kvstored/pkg/config"
 	"kvstored/pkg/logging"
 	"kvstored/pkg/reactor"
 	"kvstored/pkg/server"
 )
 
 // pauseOutput is how many bytes of unread replies stop the reading of a
-// client.
+// client; well before MaxOutput=, or it would be closed and not wait.
 const pauseOutput = 32 << 20
 
 // makeServer puts the server in front of the engine.
@@ -28,12 +29,7 @@ func (d *daemon) makeServer() error {
 		Engine:  server.Hosted{Host: d.host},
 		Log:     d.log,
 		Version: version,
-		Limits: reactor.Limits{
-			Clients: clients,
-			Input:   int(conf.MaxInput),
-			Output:  int(conf.MaxOutput),
-			Pause:   min(pauseOutput, int(conf.MaxOutput)),
-		},
+		Limits:   limitsOf(conf, clients),
 		Socket:   socketNames(d.fds)[0],
 		Settings: d.settings,
 		Reload:   d.reloadFor,
@@ -49,6 +45,16 @@ func (d *daemon) makeServer() error {
 	}
 	d.srv = srv
 	return nil
+}
+
+// limitsOf is what the configuration allows each connection.
+func limitsOf(conf *config.Config, clients int) reactor.Limits {
+	return reactor.Limits{
+		Clients: clients,
+		Input:   int(conf.MaxInput),
+		Output:  int(conf.MaxOutput),
+		Pause:   min(pauseOutput, int(conf.MaxOutput)/2),
+	}
 }
 
 // settings are the answers of CONFIG GET.

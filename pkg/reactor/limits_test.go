@@ -3,6 +3,7 @@ package reactor
 import (
 	"bufio"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,22 @@ func TestNoDescriptorLeftDoesNotSpin(t *testing.T) {
 	var answer [16]byte
 	if n, err := unix.Read(client, answer[:]); err != nil || string(answer[:n]) != "hello\n" {
 		t.Errorf("got %q, %v", answer[:max(n, 0)], err)
+	}
+}
+
+// TestPlaceOfOneThatLeavesIsFree: a client that leaves and comes back at once
+// is not refused because of itself.
+func TestPlaceOfOneThatLeavesIsFree(t *testing.T) {
+	h := &lines{}
+	path := start(t, h, Limits{Clients: 1, Input: 1 << 20, Output: 1 << 20, Pause: 1 << 20})
+	for range 200 {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, "hello\n")
+		expect(t, bufio.NewReader(c), "hello")
+		c.Close()
 	}
 }
 

@@ -96,6 +96,7 @@ type Reactor struct {
 	conns   []*Conn // by descriptor
 	count   int     // connections
 	listen  []int
+	knocks  []int // listeners with connections waiting, this tick
 	nextID  func() uint64
 	arena   []byte
 	used    int      // of the arena, this tick
@@ -292,6 +293,11 @@ func (r *Reactor) tick(n int) {
 		r.handler.Done()
 	}
 	r.freeGarbage()
+	// After those that end in this tick: their places and numbers are free now.
+	for _, fd := range r.knocks {
+		r.accept(fd)
+	}
+	r.knocks = r.knocks[:0]
 	if mail {
 		r.mail()
 	}
@@ -324,7 +330,7 @@ func (r *Reactor) event(fd int, events uint32) {
 	c := r.lookup(fd)
 	if c == nil {
 		if slices.Contains(r.listen, fd) {
-			r.accept(fd)
+			r.knocks = append(r.knocks, fd)
 		}
 		return
 	}
