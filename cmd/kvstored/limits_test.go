@@ -5,12 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"kvstored/pkg/config"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"kvstored/pkg/config"
 	"kvstored/pkg/engine"
 	"kvstored/pkg/server"
 )

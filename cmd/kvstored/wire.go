@@ -26,9 +26,9 @@ func (d *daemon) makeServer() error {
 		d.log.Warn("one reactor serves: " + conf.Rule("Reactors") + " counts in a later version")
 	}
 	srv, err := server.New(server.Options{
-		Engine:  server.Hosted{Host: d.host},
-		Log:     d.log,
-		Version: version,
+		Engine:   server.Hosted{Host: d.host},
+		Log:      d.log,
+		Version:  version,
 		Limits:   limitsOf(conf, clients),
 		Socket:   socketNames(d.fds)[0],
 		Settings: d.settings,
