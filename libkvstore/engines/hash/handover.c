@@ -39,7 +39,15 @@ int hash_offer(kv_store *st, struct kv_offer *offer)
 		s->address = st->base[seg];
 		s->offset = 0;
 	}
-	st->state = (struct offer_state){MAGIC, sizeof *st->h, header_sum(st->h)};
+	st->state = (struct offer_state){.magic = MAGIC, .header_size = sizeof *st->h,
+					 .header_sum = header_sum(st->h)};
+	for (int seg = 0; seg < SEGMENTS; seg++) {
+		struct stat file;
+
+		if (fstat(st->fd[seg], &file) != 0)
+			return KV_IO;
+		st->state.inode[seg] = file.st_ino;
+	}
 	offer->segments = st->segments;
 	offer->segment_count = SEGMENTS;
 	offer->state = &st->state;
@@ -64,6 +72,7 @@ static const char *judge_segments(const struct kv_offer *offer)
 		return "no state of this format";
 	for (uint32_t i = 0; i < SEGMENTS; i++) {
 		const struct kv_segment *s = &offer->segments[i];
+		const struct offer_state *state = offer->state;
 		struct stat file;
 
 		if (s->flags != i || s->offset != 0 || s->address == NULL)
@@ -72,6 +81,8 @@ static const char *judge_segments(const struct kv_offer *offer)
 			return "a segment is not made of whole pages";
 		if (fstat(s->fd, &file) != 0)
 			return "a descriptor is not open";
+		if (file.st_ino != state->inode[i])
+			return "a descriptor is not that of its segment";
 		if (i == META && (uint64_t)file.st_size < sizeof(struct header))
 			return "the header is cut off";
 	}

@@ -228,6 +228,7 @@ struct offer_state {
 	uint64_t magic;
 	uint64_t header_size;
 	uint64_t header_sum; /* of all of struct header */
+	uint64_t inode[SEGMENTS]; /* of the files: a descriptor must be of its own */
 };
 
 /* The open store of this generation; all that is not in the files. */

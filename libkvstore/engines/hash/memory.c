@@ -20,6 +20,7 @@
 
 static const char *const file_names[SEGMENTS] = {"kv-hash-meta", "kv-hash-small", "kv-hash-large"};
 static const uint64_t reserves[SEGMENTS] = {META_RESERVE, SMALL_RESERVE, LARGE_RESERVE};
+#define RESERVE_SHIFTS 10 /* by then all are at their least */
 static const uint64_t reserves_min[SEGMENTS] = {POOL_AT + GIB, GIB, 4 * GIB};
 
 static int file_make(const char *name)
@@ -32,47 +33,63 @@ static int file_make(const char *name)
 }
 
 /*
- * Maps a file over as much address space as can be had: a limit may stand.  The range
- * stays out of core dumps, which would go through all of it page by page.
+ * Maps a file over a range of addresses.  The range stays out of core dumps, which
+ * would go through all of it page by page.
  */
-static void *file_map(int fd, uint64_t want, uint64_t least, uint64_t *got)
+static void *file_map(int fd, uint64_t length)
 {
-	for (; want >= least; want /= 2) {
-		void *p = mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	void *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 
-		if (p != MAP_FAILED) {
-			(void)madvise(p, want, MADV_DONTDUMP);
-			*got = want;
-			return p;
-		}
-	}
-	return NULL;
+	if (p == MAP_FAILED)
+		return NULL;
+	(void)madvise(p, length, MADV_DONTDUMP);
+	return p;
 }
 
-static int open_one(struct kv_store *st, int seg)
+static int open_one(struct kv_store *st, int seg, unsigned shift)
 {
+	uint64_t length = reserves[seg] >> shift;
+
+	if (length < reserves_min[seg])
+		length = reserves_min[seg];
+	st->segments[seg].length = length;
 	st->fd[seg] = file_make(file_names[seg]);
 	if (st->fd[seg] < 0)
 		return -1;
-	st->base[seg] = file_map(st->fd[seg], reserves[seg], reserves_min[seg],
-				 &st->segments[seg].length);
+	st->base[seg] = file_map(st->fd[seg], length);
 	return st->base[seg] != NULL ? 0 : -1;
 }
 
+/* Opens all three; the number of the one that failed, or SEGMENTS. */
+static int open_all(struct kv_store *st, unsigned shift)
+{
+	int seg = 0;
+
+	while (seg < SEGMENTS && open_one(st, seg, shift) == 0)
+		seg++;
+	return seg;
+}
+
+/*
+ * A limit may stand against the whole range of addresses: then all three get less,
+ * by the same measure, so that something is left for the rest of the process.
+ */
 int memory_open(struct kv_store *st, char *why, uint64_t why_size)
 {
+	int failed = 0;
+
 	for (int seg = 0; seg < SEGMENTS; seg++)
 		st->fd[seg] = -1;
-	for (int seg = 0; seg < SEGMENTS; seg++) {
-		if (open_one(st, seg) == 0)
-			continue;
+	for (unsigned shift = 0; shift <= RESERVE_SHIFTS; shift++) {
+		failed = open_all(st, shift);
+		if (failed == SEGMENTS)
+			return KV_OK;
 		snprintf(why, why_size, "cannot make %s: %s; fix: raise the limit of open files "
 			 "and of address space (LimitNOFILE=, LimitAS=)",
-			 file_names[seg], strerror(errno));
+			 file_names[failed], strerror(errno));
 		memory_close(st);
-		return KV_NO_MEMORY;
 	}
-	return KV_OK;
+	return KV_NO_MEMORY;
 }
 
 void memory_close(struct kv_store *st)
