@@ -224,13 +224,14 @@ func (im *Image) compare() string {
 }
 
 func hashFile(path string) (string, error) {
-	file, err := os.Open(path)
+	// What was a file a moment ago may be a pipe now, or have no end.
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
+	if _, err := io.Copy(sum, io.LimitReader(file, maxImage+1)); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil

@@ -9,6 +9,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,5 +116,6 @@ int kvh_unload(struct kvh_library *library, char *text, uint64_t text_size)
 	if (failed != 0)
 		copy_error(text, text_size);
 	free(library);
+	malloc_trim(0); /* what its stores had lies between pieces of others */
 	return failed != 0 ? -1 : 0;
 }
