@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -11,16 +12,17 @@ import (
 
 // How the loop waits is chosen by how quickly events follow one another. A
 // wait that tells the Go scheduler about itself costs the process several
-// thread switches; one that does not holds a scheduler slot. So: look first;
-// while events come in quick succession wait in the kernel without telling
-// the scheduler, for a bounded time; else park the goroutine, with the epoll
-// set itself watched by Go's own poller. Between the two stands a gate, an
-// epoll set that holds ours and is shut but while the goroutine is parked:
-// else every event would wake the runtime's poller beside us.
+// thread switches; one that does not holds a scheduler slot. So: while events
+// come in quick succession wait in the kernel without telling the scheduler,
+// for a bounded time; else park the goroutine, with the epoll set itself
+// watched by Go's own poller. Between the two stands a gate, an epoll set that
+// holds ours and is shut but while the goroutine is parked: else every event
+// would wake the runtime's poller beside us.
 const (
-	quickGap    = int64(2 * time.Millisecond)  // mean gap below which a raw wait is worth it
-	rawWait     = int64(8 * time.Millisecond)  // longest raw wait
-	gapLongest  = int64(20 * time.Millisecond) // what one gap counts for at most
+	quickGap    = int64(12 * time.Millisecond) // mean gap below which a raw wait is worth it
+	rawWait     = int64(20 * time.Millisecond) // longest raw wait
+	slice       = int64(4 * time.Millisecond)  // after which other goroutines get their turn
+	gapLongest  = int64(40 * time.Millisecond) // what one gap counts for at most
 	gapSmoothed = 8                            // the mean is over about this many ticks
 )
 
@@ -33,6 +35,7 @@ type waiter struct {
 	events [maxEvents]unix.EpollEvent
 	gap    int64 // smoothed nanoseconds between events
 	last   int64 // when the last events came, nanoseconds
+	turn   int64 // when other goroutines last had their turn
 	n      int   // events of the last poll
 }
 
@@ -103,19 +106,32 @@ func (w *waiter) poll(ms int) int {
 // wait returns the number of events, at least one, that are in w.events.
 // With block false it returns at once, maybe with none.
 func (w *waiter) wait(block bool) int {
-	n := w.poll(0)
+	n := 0
+	if block && w.gap < quickGap {
+		w.giveWay()
+		n = w.rawWait()
+	} else {
+		n = w.poll(0)
+	}
 	if n == 0 && block {
-		if w.gap < quickGap {
-			n = w.rawWait()
-		}
-		if n == 0 {
-			n = w.park()
-		}
+		n = w.park()
 	}
 	if n > 0 {
 		w.measure(n)
 	}
 	return n
+}
+
+// giveWay lets other goroutines run from time to time where they have no
+// processor of their own. It spares the runtime the signal by which it would
+// take their turn for them.
+func (w *waiter) giveWay() {
+	if w.last-w.turn > slice {
+		w.turn = w.last
+		if runtime.GOMAXPROCS(0) == 1 {
+			runtime.Gosched()
+		}
+	}
 }
 
 // rawWait waits in the kernel in the scheduler's back. A signal (the runtime
