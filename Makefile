@@ -80,7 +80,7 @@ test-system: ## install the packages in Debian 12 and 13 with a real systemd (ro
 	@tools/test-system.sh
 
 race: build ## the Go tests under the race detector
-	$(GO) test -race ./...
+	GORACE=atexit_sleep_ms=0 $(GO) test -race -timeout 30m ./...
 
 asan: build ## the engines under ASan and UBSan, through the conformance suite
 	@tools/asan.sh
