@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"sync"
@@ -68,6 +69,33 @@ func calmDown() {
 	if processors.later != nil {
 		runtime.GOMAXPROCS(processors.calm)
 	}
+}
+
+// heapKept is how much memory Go's heap may hold without being asked for it
+// back.
+const heapKept = 64 << 20
+
+// giveBack returns what the heap holds needlessly. A large reply leaves garbage
+// that the runtime of a process with nothing to do keeps for minutes.
+func giveBack() {
+	if heapHeld() > heapKept {
+		debug.FreeOSMemory()
+	}
+}
+
+// heapHeld is the bytes of the heap that the system has given to it.
+func heapHeld() uint64 {
+	held := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(held)
+	var sum uint64
+	for i := range held {
+		sum += held[i].Value.Uint64()
+	}
+	return sum
 }
 
 // cgroupMemory is the lowest memory.max or memory.high from this process's

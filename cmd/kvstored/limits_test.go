@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -99,5 +100,18 @@ func TestSlowReaderIsPausedBeforeItIsClosed(t *testing.T) {
 		if l.Pause > l.Output/2 || l.Pause > pauseOutput || l.Pause == 0 {
 			t.Errorf("MaxOutput=%d: paused at %d, closed at %d", most, l.Pause, l.Output)
 		}
+	}
+}
+
+// TestGarbageOfALargeReplyIsGivenBack: 300 MB of it stayed with an idle daemon.
+func TestGarbageOfALargeReplyIsGivenBack(t *testing.T) {
+	large := make([]byte, 300<<20)
+	for i := 0; i < len(large); i += 4096 {
+		large[i] = 1
+	}
+	runtime.KeepAlive(large)
+	giveBack()
+	if held := heapHeld(); held > heapKept {
+		t.Errorf("%d bytes are still held", held)
 	}
 }

@@ -45,6 +45,7 @@ func (d *daemon) keepTold(ctx context.Context) {
 				d.tellFigures(now, rate(last, now, time.Since(at)))
 				last, at = now, time.Now()
 			}
+			giveBack()
 			figures.Reset(next)
 		}
 	}
