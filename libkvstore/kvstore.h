@@ -505,8 +505,8 @@ struct kvstore_engine {
 	uint64_t capabilities; /* KV_CAP_ flags */
 	uint32_t thread_model; /* KV_THREADS_SERIAL */
 	uint32_t reserved;
-	uint64_t max_key;      /* bytes, 0: no limit of its own */
-	uint64_t max_value;    /* bytes, 0: no limit of its own */
+	uint64_t max_key;      /* bytes, at least 64; 0: no limit of its own */
+	uint64_t max_value;    /* bytes, at least 1024; 0: no limit of its own */
 
 	/* Opens a store.  KV_OK and *store, or another status with open->error filled. */
 	int (*open)(const struct kv_open *open, kv_store **store);

@@ -89,12 +89,15 @@ func describe(c *C.struct_kvh_library) Info {
 	}
 }
 
-// optional is a C text, "" for a null pointer.
+// longestText is more than any text of a descriptor may have.
+const longestText = 100
+
+// optional is a C text, cut to longestText, "" for a null pointer.
 func optional(s *C.char) string {
 	if s == nil {
 		return ""
 	}
-	return C.GoString(s)
+	return C.GoStringN(s, C.int(C.kvh_text_length(s, longestText)))
 }
 
 // unload takes the library out. All its stores must be closed.
@@ -171,6 +174,10 @@ func (s *store) handOver(l *library, with settings) (next *store, broken bool, e
 	}
 	return &store{l, uintptr(unsafe.Pointer(c))}, false, nil
 }
+
+// takeBack offers s and resumes it. A failure means that s is unusable, unless
+// it could not be offered at all.
+func (s *store) takeBack() batch.Status { return batch.Status(C.kvh_take_back(s.c())) }
 
 func (s *store) c() *C.struct_kvh_store {
 	return *(**C.struct_kvh_store)(unsafe.Pointer(&s.addr))

@@ -178,6 +178,12 @@ func (c *candidate) takeOver() error {
 	if canHandOver(&serving.info, &c.lib.info) {
 		e := conformable(serving, c.lib)
 		e.Capabilities &= c.lib.info.Capabilities
+		if tighter(c.lib.info.MaxKey, e.MaxKey) {
+			e.MaxKey = c.lib.info.MaxKey
+		}
+		if tighter(c.lib.info.MaxValue, e.MaxValue) {
+			e.MaxValue = c.lib.info.MaxValue
+		}
 		doing := "taking a store over from " + serving.info.Name + " " + serving.info.Version + ": "
 		if err := c.conform(doing, e, conformance.RunTakeOver); err != nil {
 			return err

@@ -53,6 +53,13 @@ func (c *conformStore) Stat(space uint32) (batch.Stat, batch.Status) {
 	return st, status
 }
 
+func (c *conformStore) TakeBack() error {
+	if status := c.st.takeBack(); status != batch.OK {
+		return &storeFailure{status: status}
+	}
+	return nil
+}
+
 func (c *conformStore) HandOver(with conformance.Settings) (conformance.Store, error) {
 	st, _, err := c.st.handOver(c.next, conformSettings(with))
 	if err != nil {

@@ -161,22 +161,28 @@ func plan(t *testing.T, what string, at int, how string) (done func() bool) {
 	}
 }
 
-// owned is what this process has of descriptors and mapped memfds.
-func owned(t *testing.T) string {
+// possessions are descriptors and mapped memfds.
+type possessions struct{ files, maps int }
+
+func owned(t *testing.T) possessions {
 	t.Helper()
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprint(openFiles(t), " descriptors, ", strings.Count(string(maps), "/memfd:k"), " mappings")
+	return possessions{openFiles(t), strings.Count(string(maps), "/memfd:k")}
 }
 
-// settled waits until this process owns what it did before.
-func settled(t *testing.T, before string) {
+// settled waits until this process owns no more than before.
+func settled(t *testing.T, before possessions) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); owned(t) != before; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		now := owned(t)
+		if now.files <= before.files && now.maps <= before.maps {
+			return
+		}
 		if time.Now().After(deadline) {
-			t.Fatalf("before: %s, now: %s", before, owned(t))
+			t.Fatalf("before: %+v, now: %+v", before, now)
 		}
 	}
 }

@@ -54,6 +54,9 @@ struct kvh_log {
  */
 int kvh_load(const char *path, struct kvh_library **out, char *text, uint64_t text_size);
 
+/* Bytes of a text, most at the most. */
+uint64_t kvh_text_length(const char *text, uint64_t most);
+
 /* dlclose.  Returns 0, or -1 with what it said in text. */
 int kvh_unload(struct kvh_library *library, char *text, uint64_t text_size);
 
@@ -80,6 +83,9 @@ void kvh_close(struct kvh_store *store, int given);
  */
 int kvh_hand_over(struct kvh_store *old, struct kvh_library *library, struct kvh_settings *settings,
 		  struct kvh_store **out, int *broken);
+
+/* Offers a store and has it resume at once. */
+int kvh_take_back(struct kvh_store *store);
 
 /* Carries out a batch.  Not KV_OK: the store is unusable. */
 int kvh_exec(uintptr_t store, uintptr_t batch);

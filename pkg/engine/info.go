@@ -80,7 +80,7 @@ func (i *Info) Has(caps uint64) bool { return i.Capabilities&caps == caps }
 // check refuses a descriptor that this host cannot serve with; path is where
 // the library came from.
 func (i *Info) check(path string) error {
-	for _, check := range []func() *Refusal{i.checkABI, i.checkCaps, i.checkMembers, i.checkTexts} {
+	for _, check := range []func() *Refusal{i.checkABI, i.checkCaps, i.checkMembers, i.checkTexts, i.checkLimits} {
 		if r := check(); r != nil {
 			r.What = path + ": " + r.What
 			return r
@@ -142,6 +142,23 @@ func (i *Info) checkTexts() *Refusal {
 	}
 	if !isWord(i.Format) {
 		return badDescriptor("its format %q is not 1 to 64 printable characters without blanks", i.Format)
+	}
+	return nil
+}
+
+// The least that an engine must hold.
+const (
+	leastKey   = 64
+	leastValue = 1024
+)
+
+// checkLimits refuses limits of length that leave nothing to work with.
+func (i *Info) checkLimits() *Refusal {
+	if i.MaxKey != 0 && i.MaxKey < leastKey {
+		return badDescriptor("its max_key is %d; keys of %d bytes must fit", i.MaxKey, leastKey)
+	}
+	if i.MaxValue != 0 && i.MaxValue < leastValue {
+		return badDescriptor("its max_value is %d; values of %d bytes must fit", i.MaxValue, leastValue)
 	}
 	return nil
 }

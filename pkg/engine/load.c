@@ -63,7 +63,7 @@ static int copy_descriptor(struct kvh_library *library,
 		return KVH_NO_DESCRIPTOR;
 	}
 	if (given->size < n)
-		n = given->size;
+		n = given->size / sizeof(void *) * sizeof(void *); /* whole members only */
 	memcpy(&library->engine, given, n);
 	return KVH_LOADED;
 }
@@ -107,6 +107,11 @@ int kvh_load(const char *path, struct kvh_library **out, char *text, uint64_t te
 	}
 	*out = library;
 	return KVH_LOADED;
+}
+
+uint64_t kvh_text_length(const char *text, uint64_t most)
+{
+	return strnlen(text, most);
 }
 
 int kvh_unload(struct kvh_library *library, char *text, uint64_t text_size)

@@ -169,6 +169,15 @@ int kvh_hand_over(struct kvh_store *old, struct kvh_library *library, struct kvh
 	return KV_OK;
 }
 
+int kvh_take_back(struct kvh_store *store)
+{
+	const struct kvstore_engine *engine = &store->library->engine;
+	struct kv_offer offer = {.size = sizeof offer};
+	int status = engine->offer(store->store, &offer);
+
+	return status != KV_OK ? status : engine->resume(store->store);
+}
+
 int kvh_exec(uintptr_t store, uintptr_t batch)
 {
 	struct kvh_store *s = (struct kvh_store *)store;

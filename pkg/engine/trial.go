@@ -110,6 +110,9 @@ func (t *trial) run(o CheckOptions) error {
 	return t.judge(cmd, err, o.Timeout)
 }
 
+// longestMessage bounds a line that the child says.
+const longestMessage = 1 << 20
+
 var errTimeout = errors.New("time-out")
 
 // listen runs the child to its end, or to the end of its time.
@@ -127,8 +130,12 @@ func (t *trial) listen(cmd *exec.Cmd, read, write *os.File, timeout time.Duratio
 		unix.Kill(-pid, unix.SIGKILL) // its group: what the library started too
 		read.SetReadDeadline(time.Now())
 	})
-	for lines := bufio.NewScanner(read); !t.done && t.refusal == nil && lines.Scan(); {
+	lines := bufio.NewScanner(read)
+	for lines.Buffer(nil, longestMessage); !t.done && t.refusal == nil && lines.Scan(); {
 		t.hear(lines.Bytes())
+	}
+	if lines.Err() == bufio.ErrTooLong {
+		unix.Kill(-pid, unix.SIGKILL) // it waits for somebody to read on
 	}
 	// Until it is reaped its number is nobody else's.
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {

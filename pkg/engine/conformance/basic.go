@@ -70,6 +70,7 @@ func checkOrder(t *trial) {
 func checkRange(t *trial) {
 	t.open()
 	value := t.value(1000)
+	n := uint64(len(value))
 	t.set(0, "key", value, 0, 0)
 	for _, r := range [][2]uint64{
 		{0, batch.ToEnd}, {0, 0}, {0, 1}, {10, 20}, {999, 1}, {999, batch.ToEnd}, {1000, 1},
@@ -77,28 +78,32 @@ func checkRange(t *trial) {
 	} {
 		op := t.one(func(b *batch.Batch) int { return b.GetRange(0, t.in([]byte("key")), r[0], r[1]) })
 		t.expect("GET of a part", op, batch.OK)
-		from := min(r[0], 1000)
-		want := value[from : from+min(r[1], 1000-from)]
+		from := min(r[0], n)
+		want := value[from : from+min(r[1], n-from)]
 		if got := t.taken(op); !bytes.Equal(got, want) {
 			t.failf("GET from byte %d, at most %d: %s, want %s", r[0], r[1], brief(got), brief(want))
 		}
 	}
 	op := t.one(func(b *batch.Batch) int { return b.Meta(0, t.in([]byte("key"))) })
-	if op.Status != batch.OK || op.ValueLen != 1000 {
-		t.failf("META: %q, %d bytes, want 1000", op.Status, op.ValueLen)
+	if op.Status != batch.OK || op.ValueLen != n {
+		t.failf("META: %q, %d bytes, want %d", op.Status, op.ValueLen, n)
 	}
 }
 
 func checkBinary(t *trial) {
 	t.open()
-	keys := []string{"", "\x00", "\x00\x00", "a\x00", "a", "a\x00b", "\xff", "\r\n", strings.Repeat("\x00", 300)}
+	longest := 300
+	if t.MaxKey != 0 {
+		longest = int(min(t.MaxKey, 300))
+	}
+	keys := []string{"", "\x00", "\x00\x00", "a\x00", "a", "a\x00b", "\xff", "\r\n", strings.Repeat("\x00", longest)}
 	for i, key := range keys {
 		t.set(0, key, append([]byte{0, byte(i), 0xff}, key...), 0, 0)
 	}
 	for i, key := range keys {
 		t.want(0, key, append([]byte{0, byte(i), 0xff}, key...))
 	}
-	for n := range 70 { // around every alignment
+	for n := range min(70, longest+1) { // around every alignment
 		value := t.value(n)
 		t.set(0, strings.Repeat("k", n), value, 0, 0)
 		t.want(0, strings.Repeat("k", n), value)

@@ -63,6 +63,8 @@ type Store interface {
 	Maintain(m *batch.MaintainHeader) batch.Status
 	Stat(space uint32) (batch.Stat, batch.Status)
 	Release(pins []uint64)
+	// TakeBack offers the store and takes it back at once.
+	TakeBack() error
 	// HandOver passes everything on to a new store, of the same library or
 	// another one with its format, and closes this one as given.
 	HandOver(with Settings) (Store, error)

@@ -5,13 +5,19 @@ import (
 )
 
 // limit is the longest string that the host makes by APPEND and SETRANGE.
-const limit = 512 << 20
+func (t *trial) limit() uint64 {
+	const most = 512 << 20
+	if t.MaxValue != 0 {
+		return min(t.MaxValue, most)
+	}
+	return most
+}
 
 // update calls a function of the host on an entry; it must be carried out.
 func (t *trial) update(space uint32, key string, fn batch.Func, fill func(a *batch.Arg)) *batch.Arg {
 	op := t.one(func(b *batch.Batch) int {
 		i, a := b.Update(space, t.in([]byte(key)), fn)
-		a.Now, a.Limit = t.now, limit
+		a.Now, a.Limit = t.now, t.limit()
 		if fill != nil {
 			fill(a)
 		}

@@ -280,7 +280,7 @@ func (m *model) drawUpdate(at spaceKey, key []byte) plan {
 	}
 	fn := fns[m.rng.IntN(len(fns))]
 	i, a := m.b.Update(at.space, key, fn)
-	a.Now, a.Limit = m.now, limit
+	a.Now, a.Limit = m.now, m.limit()
 	value := m.value(1 + m.rng.IntN(30))
 	a.SetValue(m.in(value))
 	a.Number = int64(m.rng.IntN(100))
@@ -321,8 +321,14 @@ func (m *model) applyUpdate(at spaceKey, fn batch.Func, a *batch.Arg, value []by
 		}
 		e.value = strconv.AppendInt(nil, n+a.Number, 10)
 	case batch.FuncAppend:
+		if uint64(len(e.value)+len(value)) > m.limit() {
+			return
+		}
 		e.value = append(bytes.Clone(e.value), value...)
 	case batch.FuncSetRange:
+		if a.Offset+uint64(len(value)) > m.limit() {
+			return
+		}
 		e.value = overlay(e.value, int(a.Offset), value)
 	case batch.FuncSet:
 		if a.Flags&batch.IfAbsent != 0 && old != nil || a.Flags&batch.IfPresent != 0 && old == nil {

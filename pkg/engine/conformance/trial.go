@@ -359,8 +359,11 @@ func (t *trial) releaseHeld() {
 	t.held = nil
 }
 
-// handOver passes the store on.
+// handOver passes the store on; an offer that came to nothing comes before.
 func (t *trial) handOver() {
+	if err := t.store.TakeBack(); err != nil {
+		t.failf("an offer could not be taken back: %v", err)
+	}
 	next, err := t.store.HandOver(t.settings())
 	if err != nil {
 		t.failf("hand-over failed: %v", err)
