@@ -82,14 +82,14 @@ func (o options) roundsWanted() int {
 // as idle, idleTime how long they are watched then.
 func (o options) settleTime() time.Duration {
 	if o.quick {
-		return 6 * time.Second
+		return 11 * time.Second
 	}
 	return 12 * time.Second
 }
 
 func (o options) idleTime() time.Duration {
 	if o.quick {
-		return 5 * time.Second
+		return 4 * time.Second
 	}
 	return 12 * time.Second
 }

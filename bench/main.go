@@ -54,7 +54,7 @@ func parseFlags() options {
 	flag.StringVar(&o.memcached, "memcached", "", "`path` of memcached")
 	flag.BoolVar(&o.floor, "floor", true, "measure the kernel alone, with a server that does not parse")
 	flag.StringVar(&o.out, "out", "", "`directory` for bench.md and bench.json")
-	flag.BoolVar(&o.quick, "quick", false, "about 20 seconds, with wider spreads")
+	flag.BoolVar(&o.quick, "quick", false, "about 40 seconds, with wider spreads")
 	flag.IntVar(&o.rounds, "rounds", 0, "`rounds` of every case (5, quick 2)")
 	flag.StringVar(&o.only, "only", "", "only cases whose name contains one of these `words`, comma between them")
 	flag.IntVar(&o.keys, "keys", 100000, "`number` of keys")
