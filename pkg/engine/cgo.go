@@ -198,6 +198,11 @@ func (s *store) exec(sealed uintptr) batch.Status {
 	return batch.Status(C.kvh_exec(C.uintptr_t(s.addr), C.uintptr_t(sealed)))
 }
 
+// execWide is exec with operations further apart, as later hosts may have them.
+func (s *store) execWide(sealed uintptr) batch.Status {
+	return batch.Status(C.kvh_exec_wide(C.uintptr_t(s.addr), C.uintptr_t(sealed)))
+}
+
 // scan runs one step of a walk.
 func (s *store) scan(prepared uintptr) batch.Status {
 	return batch.Status(C.kvh_scan(C.uintptr_t(s.addr), C.uintptr_t(prepared)))

@@ -23,6 +23,17 @@ static inline int no_resume(kv_store *store)
 	return KV_IO;
 }
 
+static int (*inner_exec)(kv_store *store, struct kv_batch *batch);
+
+/* Steps through a batch by sizeof. */
+static inline int by_index(kv_store *store, struct kv_batch *batch)
+{
+	struct kv_batch mine = *batch;
+
+	mine.op_size = sizeof(struct kv_op);
+	return inner_exec(store, &mine);
+}
+
 KVSTORE_EXPORT const struct inner_engine *kvstore_engine(void);
 KVSTORE_EXPORT const struct inner_engine *kvstore_engine(void)
 {
@@ -31,6 +42,7 @@ KVSTORE_EXPORT const struct inner_engine *kvstore_engine(void)
 	engine = *inner_engine();
 	memset(text, 'a', sizeof text - 1);
 	(void)no_resume;
+	(void)by_index;
 	TWEAK;
 	return &engine;
 }
@@ -44,6 +56,7 @@ func TestDescriptors(t *testing.T) {
 		"a size in half a pointer": {"engine.size -= 3", "it has no resume()"},
 		"keys of a byte":           {"engine.max_key = 1", "its max_key is 1; keys of 64 bytes must fit"},
 		"values of a byte":         {"engine.max_value = 1", "its max_value is 1; values of 1024 bytes must fit"},
+		"steps of its own":         {"inner_exec = engine.exec; engine.exec = by_index", "order within a batch"},
 		"a resume that fails":      {"engine.resume = no_resume", "an offer could not be taken back"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -90,6 +90,9 @@ int kvh_take_back(struct kvh_store *store);
 /* Carries out a batch.  Not KV_OK: the store is unusable. */
 int kvh_exec(uintptr_t store, uintptr_t batch);
 
+/* The same as a host of a later version would do it, whose operations are longer. */
+int kvh_exec_wide(uintptr_t store, uintptr_t batch);
+
 int kvh_scan(uintptr_t store, uintptr_t scan);
 int kvh_maintain(uintptr_t store, struct kv_maintain *maintain);
 int kvh_stat(uintptr_t store, struct kv_stat *stat);

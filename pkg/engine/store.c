@@ -187,6 +187,30 @@ int kvh_exec(uintptr_t store, uintptr_t batch)
 	return s->library->engine.exec(s->store, (struct kv_batch *)batch);
 }
 
+#define WIDER 32u /* bytes that a later host's operations may have more */
+
+int kvh_exec_wide(uintptr_t store, uintptr_t batch)
+{
+	struct kv_batch wide = *(const struct kv_batch *)batch;
+	const struct kv_batch *given = (const struct kv_batch *)batch;
+	uint32_t size = given->op_size + WIDER;
+	char *ops = malloc(given->count * size + 1);
+
+	if (ops == NULL)
+		return KV_NO_MEMORY;
+	memset(ops, 0xa5, given->count * size);
+	for (uint64_t i = 0; i < given->count; i++)
+		memcpy(ops + i * size, kv_op_at(given, i), given->op_size);
+	wide.ops = (struct kv_op *)ops;
+	wide.op_size = size;
+	int status = kvh_exec(store, (uintptr_t)&wide);
+
+	for (uint64_t i = 0; i < given->count; i++)
+		memcpy(kv_op_at(given, i), ops + i * size, given->op_size);
+	free(ops);
+	return status;
+}
+
 int kvh_scan(uintptr_t store, uintptr_t scan)
 {
 	struct kvh_store *s = (struct kvh_store *)store;
