@@ -59,6 +59,11 @@
 // the status Unknown, Options.OnFatal is told, and every later call fails. There
 // is nothing to go back to; the process should end and be started anew.
 //
+// A call that never returns holds the lane for good: C cannot be interrupted.
+// Trials are bounded by their time-out; in the daemon the service manager's
+// watchdog, which is told through the lane, ends the process. The same holds
+// for one that is copied to: it is called in the lane, like the serving one.
+//
 // # What is served
 //
 // Engines that block, are durable or need their store for themselves are
