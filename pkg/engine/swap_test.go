@@ -420,12 +420,14 @@ func TestNothingLeftBehind(t *testing.T) {
 	for range 3 {
 		round()
 	}
-	time.Sleep(50 * time.Millisecond)
-	if after := openFiles(t); after > before {
-		t.Errorf("%d descriptors before, %d after", before, after)
-	}
-	if after := mappedLibraries(t); after != mapped {
-		t.Errorf("%d libraries were mapped, %d are now", mapped, after)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		files, maps := openFiles(t), mappedLibraries(t)
+		if files <= before && maps <= mapped {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("before: %d descriptors, %d libraries mapped; after: %d and %d", before, mapped, files, maps)
+		}
 	}
 }
 
