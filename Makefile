@@ -12,6 +12,7 @@ endif
 PREFIX  ?= /usr
 DESTDIR ?=
 FUZZTIME ?= 10s
+RACE    ?= ./...
 
 # A distribution's older Go fetches the toolchain that go.mod asks for.
 export GOTOOLCHAIN ?= auto
@@ -80,7 +81,7 @@ test-system: ## install the packages in Debian 12 and 13 with a real systemd (ro
 	@tools/test-system.sh
 
 race: build ## the Go tests under the race detector
-	GORACE=atexit_sleep_ms=0 $(GO) test -race -timeout 30m ./...
+	GORACE=atexit_sleep_ms=0 $(GO) test -race -timeout 30m $(RACE)
 
 asan: build ## the engines under ASan and UBSan, through the conformance suite
 	@tools/asan.sh
