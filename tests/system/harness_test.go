@@ -16,7 +16,7 @@ func TestHarness(t *testing.T) {
 			m.write("/etc/systemd/system/echo.service", []byte("[Service]\nType=exec\nExecStart=sleep 1000\n"), 0o644)
 			m.run("systemctl daemon-reload && systemctl start echo.service")
 			m.is("active", "systemctl is-active echo.service")
-			m.says("Started", "journalctl -u echo.service -o cat")
+			m.says("Started", "journalctl --sync; journalctl -u echo.service -o cat")
 			m.fails("systemctl start no-such.service")
 		})
 	}

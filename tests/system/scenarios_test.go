@@ -13,8 +13,8 @@ import (
 	"kvstored/pkg/systemd"
 )
 
-// Where kvstored says what it does.
-const journal = "journalctl -q --no-pager -u kvstored.service -o cat"
+// journal shows what the daemon and systemd said of it, all that was said so far.
+const journal = "journalctl --sync; journalctl -q --no-pager -u kvstored.service -o cat"
 
 // TestDebian shows on a machine of each suite what a user does with the
 // package. The groups build on each other, as a user's days do.
@@ -265,7 +265,7 @@ func (m *machine) refusesBadLibraries() {
 	f := c.finish()
 	m.t.Logf("%s: clients went on: %d commands, longest pause %.1f ms", m.suite, f.Commands, f.MaxPause)
 	m.is(strings.TrimSpace(pid), "systemctl show -P MainPID kvstored.service")
-	m.says("The engine that served before serves on", "journalctl -q --no-pager -x MESSAGE_ID="+systemd.MessageSwapRefused)
+	m.says("The engine that served before serves on", "journalctl --sync; journalctl -q --no-pager -x MESSAGE_ID="+systemd.MessageSwapRefused)
 	m.copyIn(built("engines/hash.so"), engineDir+"/hash.so", 0o644)
 	m.run("systemctl reload kvstored")
 }
