@@ -102,6 +102,14 @@ enum kv_status {
 #define KV_CAP_HANDOVER (1ull << 11) /* offer(), accept() and resume() */
 #define KV_CAP_NO_UNLOAD (1ull << 12) /* the library cannot be unmapped; the host counts it */
 #define KV_CAP_MAY_IGNORE (1ull << 32)
+/*
+ * The engine never waits for anything in exec() and maintain(), and each
+ * operation ends within microseconds (a large value: the time to copy it).  The
+ * host then makes short calls without telling its scheduler, which halves what
+ * a request costs at low rates.  An engine that says so and then waits holds up
+ * the whole process.
+ */
+#define KV_CAP_PROMPT   (1ull << 32)
 
 /* Thread models.  Higher numbers may allow more; 1 is all that version 1 knows. */
 #define KV_THREADS_SERIAL 100u /* never two calls at once, any thread may call */

@@ -211,7 +211,6 @@ func (d *daemon) serve(signals <-chan os.Signal) error {
 // tellServing says that clients are welcome.
 func (d *daemon) tellServing() {
 	d.notify.Status(d.statusText(server.Figures{}, 0))
-	useProcessors(false)
 	d.notify.Ready()
 	fields := []zap.Field{zap.Int("pid", os.Getpid()), zap.Strings("sockets", socketNames(d.fds))}
 	d.log.Info("ready: "+d.serving(), append(fields, zap.String("rule", d.conf.Load().Rule("Engine")))...)

@@ -87,7 +87,6 @@ func (d *daemon) serving() string {
 
 // swapState shows in STATUS= where a swap stands.
 func (d *daemon) swapState(state engine.State) {
-	useProcessors(state != engine.Idle)
 	if state != engine.Idle {
 		d.tellBusy("exchanging the engine: " + string(state))
 	}

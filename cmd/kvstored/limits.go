@@ -8,8 +8,6 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,56 +16,15 @@ import (
 // its heap. GOMAXPROCS, GOGC and GOMEMLIMIT in the environment still win.
 func tuneRuntime(reactors int) {
 	if os.Getenv("GOMAXPROCS") == "" {
-		processors.busy = min(runtime.GOMAXPROCS(0), reactors+2)
-		processors.calm = min(runtime.GOMAXPROCS(0), reactors)
-		runtime.GOMAXPROCS(processors.busy)
+		// A reactor each, one for the engine's background work, one for the
+		// rest: more only makes idle threads look for work.
+		runtime.GOMAXPROCS(min(runtime.GOMAXPROCS(0), reactors+2))
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		if limit := cgroupMemory("/sys/fs/cgroup", "/proc/self/cgroup"); limit > 0 {
 			// The heap collects harder before it takes what the data needs.
 			debug.SetMemoryLimit(max(limit/4, 32<<20))
 		}
-	}
-}
-
-// processors is how many Go may use: one for each reactor, since more only
-// make idle threads look for work at every request (a third of the CPU at 200
-// requests a second); and two more while the engine is exchanged, so that the
-// copy does not take turns with the serving.
-var processors struct {
-	busy, calm int // 0: the environment decided
-
-	mu    sync.Mutex
-	later *time.Timer // guarded by mu; goes back to calm
-}
-
-// calmAfter is how long the old engine may take to be unloaded.
-const calmAfter = time.Second
-
-// useProcessors fits them to whether an exchange is under way.
-func useProcessors(exchanging bool) {
-	if processors.busy == 0 {
-		return
-	}
-	processors.mu.Lock()
-	defer processors.mu.Unlock()
-	if processors.later != nil {
-		processors.later.Stop()
-		processors.later = nil
-	}
-	if exchanging {
-		runtime.GOMAXPROCS(processors.busy)
-		return
-	}
-	processors.later = time.AfterFunc(calmAfter, calmDown)
-}
-
-// calmDown ends what an exchange needed, unless another has begun.
-func calmDown() {
-	processors.mu.Lock()
-	defer processors.mu.Unlock()
-	if processors.later != nil {
-		runtime.GOMAXPROCS(processors.calm)
 	}
 }
 

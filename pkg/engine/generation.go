@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"go.uber.org/zap"
 
@@ -34,6 +35,25 @@ type generation struct {
 
 // title names an engine: "hash 0.1.0".
 func (g *generation) title() string { return g.lib.info.Name + " " + g.lib.info.Version }
+
+// exec carries out a sealed batch of n operations.
+func (g *generation) exec(sealed uintptr, n int) batch.Status {
+	if n <= directOps && g.quick() {
+		return g.store.direct(directExec, *(*unsafe.Pointer)(unsafe.Pointer(&sealed)))
+	}
+	return g.store.exec(sealed)
+}
+
+// maintain runs one slice of housekeeping, which is short.
+func (g *generation) maintain(m *batch.MaintainHeader) batch.Status {
+	if g.quick() {
+		return g.store.direct(directMaintain, unsafe.Pointer(m))
+	}
+	return g.store.maintain(m)
+}
+
+// quick tells whether short calls end at once, as the engine says.
+func (g *generation) quick() bool { return mayBeDirect && g.lib.info.Has(CapPrompt) }
 
 // failure is what a status other than OK means; doing completes "cannot …".
 func (g *generation) failure(st batch.Status, doing string) error {

@@ -136,7 +136,7 @@ func (h *Host) Exec(b *batch.Batch, from, to int, now int64) error {
 	h.latest = max(h.latest, now)
 	sealed := b.Seal(from, to, now)
 	mark := lastEvent(sealed)
-	if st := h.cur.store.exec(sealed); st != batch.OK {
+	if st := h.cur.exec(sealed, to-from); st != batch.OK {
 		markUnknown(b, from, to)
 		return h.fatal(fmt.Errorf("engine %s failed to carry out a batch: %s", h.cur.lib.info.Name, st))
 	}
@@ -228,7 +228,7 @@ func (h *Host) Maintain(now int64, budget uint64) (more bool, next int64) {
 	sealed := h.house.Seal(0, 0, now)
 	m := batch.MaintainHeader{Size: maintainSize, Budget: budget, Now: now}
 	m.Events = (*(**batch.Header)(unsafe.Pointer(&sealed))).Events
-	st := h.cur.store.maintain(&m)
+	st := h.cur.maintain(&m)
 	if h.copy != nil {
 		h.copy.follow(h.house, 0, 0, now, h.house.Events())
 	}

@@ -21,12 +21,14 @@ const (
 	CapHandover  uint64 = 1 << 11
 	CapNoUnload  uint64 = 1 << 12
 
+	CapPrompt uint64 = 1 << 32
+
 	capKnown     uint64 = 1<<13 - 1
 	capMayIgnore uint64 = 1 << 32
 )
 
-var capNames = []string{"delete", "expiry", "spaces", "tags", "scan", "ordered", "binary",
-	"update", "durable", "blocking", "exclusive", "handover", "no-unload"}
+var capNames = [64]string{"delete", "expiry", "spaces", "tags", "scan", "ordered", "binary",
+	"update", "durable", "blocking", "exclusive", "handover", "no-unload", 32: "prompt"}
 
 // CapNames lists the flags by name, in the order of kvstore.h, unknown ones as
 // numbers.
@@ -36,7 +38,7 @@ func CapNames(caps uint64) string {
 		if caps&(1<<i) == 0 {
 			continue
 		}
-		if i < len(capNames) {
+		if capNames[i] != "" {
 			names = append(names, capNames[i])
 		} else {
 			names = append(names, fmt.Sprintf("bit-%d", i))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -183,8 +184,9 @@ func (r *Reactor) Post(fn func()) error {
 
 func (r *Reactor) ring() {
 	one := [8]byte{1}
-	if _, err := unix.Write(r.wake, one[:]); err != nil && err != unix.EAGAIN {
-		panic("wake the reactor: " + err.Error())
+	_, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(r.wake), uintptr(unsafe.Pointer(&one)), 8)
+	if errno != 0 && errno != unix.EAGAIN {
+		panic("wake the reactor: " + errno.Error())
 	}
 }
 
@@ -296,6 +298,7 @@ func (r *Reactor) tick(n int) {
 	// After those that end in this tick: their places and numbers are free now.
 	for _, fd := range r.knocks {
 		r.accept(fd)
+		r.w.noise()
 	}
 	r.knocks = r.knocks[:0]
 	if mail {
@@ -315,7 +318,7 @@ func (r *Reactor) freeGarbage() {
 // mail calls what was posted.
 func (r *Reactor) mail() {
 	var counter [8]byte
-	unix.Read(r.wake, counter[:]) // only empties it: EAGAIN is as good
+	_, _ = rawRead(r.wake, counter[:]) // only empties it: EAGAIN is as good
 	r.mu.Lock()
 	posted := r.posted
 	r.posted = nil
@@ -323,6 +326,7 @@ func (r *Reactor) mail() {
 	for _, fn := range posted {
 		fn()
 	}
+	r.w.noise()
 }
 
 // event serves one event of the epoll set.

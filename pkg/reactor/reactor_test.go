@@ -351,7 +351,8 @@ func TestStopAnswersWhatWasReceived(t *testing.T) {
 // seconds. Nine of ten stops are below 5 ms, busy, at an ordinary pace and idle.
 func TestCollectorStops(t *testing.T) {
 	path := start(t, &lines{}, Limits{})
-	for name, pause := range map[string]time.Duration{"busy": 0, "paced": 500 * time.Microsecond, "idle": -1} {
+	for name, pause := range map[string]time.Duration{"busy": 0, "paced": 500 * time.Microsecond,
+		"sparse": 10 * time.Millisecond, "idle": -1} {
 		t.Run(name, func(t *testing.T) {
 			c := dial(t, path)
 			stop := make(chan struct{})

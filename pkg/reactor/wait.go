@@ -13,17 +13,31 @@ import (
 // How the loop waits is chosen by how quickly events follow one another. A
 // wait that tells the Go scheduler about itself costs the process several
 // thread switches; one that does not holds a scheduler slot. So: while events
-// come in quick succession wait in the kernel without telling the scheduler,
-// for a bounded time; else park the goroutine, with the epoll set itself
-// watched by Go's own poller. Between the two stands a gate, an epoll set that
-// holds ours and is shut but while the goroutine is parked: else every event
-// would wake the runtime's poller beside us.
+// come often enough wait in the kernel without telling the scheduler, for a
+// bounded time; else park the goroutine, with the epoll set itself watched by
+// Go's own poller. Between the two stands a gate, an epoll set that holds ours
+// and is shut while we wait ourselves: else every event would wake the
+// runtime's poller beside us.
+//
+// Two things follow from waiting without the scheduler. Somebody else must
+// watch the descriptors and timers of other goroutines: see handOver. And the
+// runtime's monitor thread sleeps only while every slot is free; awake it
+// costs a few milliseconds a second. It is woken by every system call that
+// the scheduler knows of, and goes to sleep again when it finds us parked:
+// so we park for a moment after such calls (see [waiter.noise]) and when its
+// signal shows that it is awake. Where Go has one processor only, nobody else
+// can watch and the monitor must stay awake: there raw waits are short.
 const (
-	quickGap    = int64(12 * time.Millisecond) // mean gap below which a raw wait is worth it
-	rawWait     = int64(20 * time.Millisecond) // longest raw wait
-	slice       = int64(4 * time.Millisecond)  // after which other goroutines get their turn
-	gapLongest  = int64(40 * time.Millisecond) // what one gap counts for at most
-	gapSmoothed = 8                            // the mean is over about this many ticks
+	rawGap      = int64(50 * time.Millisecond)  // mean gap below which a raw wait is worth it
+	rawShortest = int64(8 * time.Millisecond)   // a raw wait lasts at most this long, or
+	rawGaps     = int64(8)                      // so many mean gaps, but
+	rawLongest  = int64(250 * time.Millisecond) // never longer than this
+	busyGap     = int64(200 * time.Microsecond) // below it the monitor thread is cheaper than parking
+	quietTime   = int64(time.Millisecond)       // parking after noise
+	signalTime  = int64(12 * time.Millisecond)  // parking after a signal: the monitor looks every 10 ms
+	gapLongest  = int64(200 * time.Millisecond) // what one gap counts for at most
+	gapSmoothed = 8                             // the mean is over about this many ticks
+	aloneGap    = int64(2 * time.Millisecond)   // rawGap where Go has one processor
 )
 
 // waiter waits for events of an epoll set. One goroutine uses it.
@@ -31,12 +45,16 @@ type waiter struct {
 	epfd   int
 	gate   *os.File // an epoll set with epfd in it, known to Go's poller
 	gatefd int
+	open   uint32 // events that the gate lets through
 	raw    syscall.RawConn
 	events [maxEvents]unix.EpollEvent
 	gap    int64 // smoothed nanoseconds between events
 	last   int64 // when the last events came, nanoseconds
-	turn   int64 // when other goroutines last had their turn
 	n      int   // events of the last poll
+
+	alone     bool  // Go has one processor
+	handed    bool  // others' descriptors and timers are watched by another thread
+	parkUntil int64 // until then parking is preferred; 0: not
 }
 
 const maxEvents = 512
@@ -51,7 +69,7 @@ func newWaiter() (*waiter, error) {
 		unix.Close(epfd)
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	w := &waiter{epfd: epfd, gatefd: gatefd, gap: gapLongest}
+	w := &waiter{epfd: epfd, gatefd: gatefd, gap: gapLongest, alone: runtime.GOMAXPROCS(0) == 1}
 	if err := w.openGate(); err != nil {
 		unix.Close(gatefd)
 		unix.Close(epfd)
@@ -79,8 +97,13 @@ func (w *waiter) close() {
 	unix.Close(w.epfd)
 }
 
-// setGate opens or shuts the gate.
+// setGate opens or shuts the gate. It stays open from one parking to the
+// next: while requests are rare it seldom wakes anybody needlessly.
 func (w *waiter) setGate(events uint32) {
+	if events == w.open {
+		return
+	}
+	w.open = events
 	ev := unix.EpollEvent{Events: events}
 	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(w.gatefd), unix.EPOLL_CTL_MOD,
 		uintptr(w.epfd), uintptr(unsafe.Pointer(&ev)), 0, 0)
@@ -90,28 +113,28 @@ func (w *waiter) setGate(events uint32) {
 }
 
 // poll asks for events, waiting at most ms milliseconds without the Go
-// scheduler knowing. An interrupted call is one without events.
-func (w *waiter) poll(ms int) int {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(w.epfd),
+// scheduler knowing. A call that a signal ended is one without events.
+func (w *waiter) poll(ms int) (n int, interrupted bool) {
+	got, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(w.epfd),
 		uintptr(unsafe.Pointer(&w.events[0])), maxEvents, uintptr(ms), 0, 0)
-	if errno != 0 {
-		if errno != unix.EINTR {
-			panic("epoll_wait: " + errno.Error())
-		}
-		return 0
+	switch errno {
+	case 0:
+		return int(got), false
+	case unix.EINTR:
+		return 0, true
 	}
-	return int(n)
+	panic("epoll_wait: " + errno.Error())
 }
 
 // wait returns the number of events, at least one, that are in w.events.
 // With block false it returns at once, maybe with none.
 func (w *waiter) wait(block bool) int {
-	n := 0
-	if block && w.gap < quickGap {
-		w.giveWay()
+	var n int
+	switch {
+	case !block:
+		n, _ = w.poll(0)
+	case w.gap < rawGap && !w.parking() && (!w.alone || w.gap < aloneGap):
 		n = w.rawWait()
-	} else {
-		n = w.poll(0)
 	}
 	if n == 0 && block {
 		n = w.park()
@@ -122,34 +145,57 @@ func (w *waiter) wait(block bool) int {
 	return n
 }
 
-// giveWay lets other goroutines run from time to time where they have no
-// processor of their own. It spares the runtime the signal by which it would
-// take their turn for them.
-func (w *waiter) giveWay() {
-	if w.last-w.turn > slice {
-		w.turn = w.last
-		if runtime.GOMAXPROCS(0) == 1 {
-			runtime.Gosched()
-		}
+// noise tells that the scheduler was told of a system call.
+func (w *waiter) noise() { w.parkUntil = nanotime() + quietTime }
+
+// parking tells whether the monitor thread is to be let go to sleep.
+func (w *waiter) parking() bool {
+	if w.parkUntil == 0 {
+		return false
 	}
+	if w.alone || w.gap < busyGap || nanotime() > w.parkUntil {
+		w.parkUntil = 0
+		return false
+	}
+	return true
 }
 
 // rawWait waits in the kernel in the scheduler's back. A signal (the runtime
 // sends one when it wants this thread to stop) ends a round early, and the
 // ordinary call in each round lets the runtime stop the goroutine there.
 func (w *waiter) rawWait() int {
-	for left := rawWait; left > 0; {
-		start := nanotime()
-		if n := w.poll(int(left / int64(time.Millisecond))); n > 0 {
+	w.handOver()
+	limit := rawShortest
+	if !w.alone {
+		limit = min(max(w.gap*rawGaps, limit), rawLongest)
+	}
+	for {
+		n, interrupted := w.poll(int(limit / int64(time.Millisecond)))
+		if n > 0 {
 			return n
 		}
 		yieldPoint()
-		left -= max(nanotime()-start, int64(time.Millisecond)/2)
-		if left < int64(time.Millisecond) {
-			break
+		now := nanotime()
+		if interrupted && w.gap >= busyGap && !w.alone {
+			w.parkUntil = now + signalTime
+			return 0
+		}
+		if now-w.last >= limit {
+			return 0
 		}
 	}
-	return 0
+}
+
+// handOver has another thread of the runtime wait for the descriptors and
+// timers of all other goroutines: the one that did may be ours, and as long
+// as we do not park nobody would.
+func (w *waiter) handOver() {
+	if w.handed {
+		return
+	}
+	w.handed = true
+	w.setGate(0)
+	go func() {}() // wakes a thread, which finds nothing else and waits there
 }
 
 // yieldPoint is an ordinary function call: its prologue is where the runtime
@@ -168,9 +214,9 @@ func touch(b *[256]byte) { b[0] = 1 }
 // park lets the goroutine sleep until the epoll set is readable.
 func (w *waiter) park() int {
 	w.n = 0
+	w.handed = false
 	w.setGate(unix.EPOLLIN)
 	err := w.raw.Read(w.tryPoll)
-	w.setGate(0)
 	if err != nil {
 		panic("wait for the epoll set: " + err.Error())
 	}
@@ -178,7 +224,7 @@ func (w *waiter) park() int {
 }
 
 func (w *waiter) tryPoll(uintptr) bool {
-	w.n = w.poll(0)
+	w.n, _ = w.poll(0)
 	return w.n > 0
 }
 

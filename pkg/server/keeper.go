@@ -6,8 +6,10 @@ import (
 
 // Housekeeping runs in slices between ticks: soon after something was
 // written, at once while there is more to do, else when the engine says that
-// something is due. An idle daemon is not woken more than once a second. Where
-// writes are faster than the slices, ticks that write do a part of it.
+// something is due. Soon after a write means: in the first tick then; only when
+// there is none a timer does it, as each firing costs as much as several
+// requests. An idle daemon is not woken more than once a second. Where writes
+// are faster than the slices, ticks that write do a part of it.
 const (
 	keeperAfterWrite = 100 * time.Millisecond
 	keeperMore       = time.Millisecond
@@ -34,6 +36,14 @@ func (s *Server) arm(d time.Duration) {
 	s.keeper.Reset(d)
 }
 
+// keepSoon sees to housekeeping after a write.
+func (w *worker) keepSoon() {
+	if w.due == 0 {
+		w.due = w.now + keeperAfterWrite.Milliseconds()
+		w.s.arm(keeperIdle)
+	}
+}
+
 func (s *Server) wakeKeeper() {
 	_ = s.work.r.Post(s.work.keep) // ended: nothing to keep
 }
@@ -44,6 +54,7 @@ func (w *worker) keep() {
 	w.s.keeperMu.Lock()
 	w.s.keeperAt = time.Time{}
 	w.s.keeperMu.Unlock()
+	w.due = 0
 	now := time.Now()
 	e := w.s.o.Engine
 	e.Lock()

@@ -69,6 +69,7 @@ type worker struct {
 	engine  string // name of the engine that executed this tick
 	wrote   bool   // since the last housekeeping
 	budget  uint64 // of one slice of housekeeping
+	due     int64  // milliseconds: from then on a tick keeps house, 0: none needs to
 	behind  bool   // housekeeping has more to do
 	quiet   bool   // no tick since the last slice
 	limits  [reactor.Reasons]sparing
@@ -348,7 +349,10 @@ func (w *worker) Done() {
 	w.quiet = false
 	if w.wrote {
 		w.wrote = false
-		w.s.arm(keeperAfterWrite)
+		w.keepSoon()
+	}
+	if w.due != 0 && w.now >= w.due {
+		w.keep()
 	}
 	if w.r.Waiting() {
 		w.s.arm(keeperSweep)

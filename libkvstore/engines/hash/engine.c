@@ -158,7 +158,7 @@ static const struct kvstore_engine descriptor = {
 	.version = KV_ENGINE_VERSION,
 	.format = FORMAT,
 	.capabilities = KV_CAP_DELETE | KV_CAP_EXPIRY | KV_CAP_SPACES | KV_CAP_TAGS | KV_CAP_SCAN |
-			KV_CAP_BINARY | KV_CAP_UPDATE | KV_CAP_HANDOVER,
+			KV_CAP_BINARY | KV_CAP_UPDATE | KV_CAP_HANDOVER | KV_CAP_PROMPT,
 	.thread_model = KV_THREADS_SERIAL,
 	.max_key = KEY_MAX,
 	.max_value = VALUE_MAX,
