@@ -53,6 +53,7 @@ func limitsOf(conf *config.Config, clients int) reactor.Limits {
 		Clients: clients,
 		Input:   int(conf.MaxInput),
 		Output:  int(conf.MaxOutput),
+		Push:    int(conf.MaxSubscriberOutput),
 		Pause:   min(pauseOutput, int(conf.MaxOutput)/2),
 	}
 }

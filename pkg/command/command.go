@@ -39,6 +39,13 @@ const (
 	AllowBusy
 	// Dangerous is the category @dangerous without the flag admin.
 	Dangerous
+	// PubSub marks publish and subscribe.
+	PubSub
+	// Barrier marks what changes how later requests of the connection are
+	// planned, at the time its Step runs: they are planned after that.
+	Barrier
+	// InSubscribe marks what a RESP2 connection may send while subscribed.
+	InSubscribe
 )
 
 // Command is one row of the table, or one of its subcommands.
@@ -91,6 +98,10 @@ type Session struct {
 	FD       int
 	Version  string // the daemon's, for HELLO
 	Closing  bool   // QUIT: close when the replies are out
+	// Subs counts what the connection is subscribed to.
+	Subs [SubKinds]int
+	// Owner is the server's own.
+	Owner any
 	// EngineName names the engine that serves, for messages; may be nil.
 	// Called when replies are made, outside the lane.
 	EngineName func() string
@@ -180,6 +191,7 @@ type Pair struct {
 type Exec struct {
 	Store Store
 	Host  Host
+	Hub   Hub
 	Now   int64
 	// W takes the reply.
 	W *resp.Writer

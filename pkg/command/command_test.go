@@ -284,7 +284,7 @@ func TestRowsAreWhole(t *testing.T) {
 				t.Errorf("%s: a full stop in the summary", c.FullName())
 			case (c.FirstKey != 0) != (c.KeyUse != ""):
 				t.Errorf("%s: keys without a use, or the other way", c.FullName())
-			case c.FirstKey != 0 && c.Flags&(command.Write|command.ReadOnly) == 0:
+			case c.FirstKey != 0 && c.Flags&(command.Write|command.ReadOnly|command.PubSub) == 0:
 				t.Errorf("%s has keys and neither reads nor writes", c.FullName())
 			}
 		}

@@ -10,6 +10,10 @@ import (
 var replyPong = []byte("+PONG\r\n")
 
 func planPing(c *Call) {
+	if len(c.Args) <= 2 && c.Session.Subscribed() && c.Session.Proto != 3 {
+		c.pong()
+		return
+	}
 	switch len(c.Args) {
 	case 1:
 		c.Reply.Fixed = replyPong

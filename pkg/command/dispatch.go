@@ -41,6 +41,10 @@ func Dispatch(c *Call) {
 			"and you are uid %d; fix: sudo kvctl %s", strings.ToUpper(cmd.words()), s.UID, strings.ToUpper(cmd.words())))
 		return
 	}
+	if s.Subscribed() && s.Proto != 3 && cmd.Flags&InSubscribe == 0 {
+		c.Fail("ERR Can't execute '" + cmd.full + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
+		return
+	}
 	cmd.Plan(c)
 }
 

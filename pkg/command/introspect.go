@@ -119,7 +119,7 @@ var flagOrder = []struct {
 	flag Flags
 	name string
 }{
-	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"}, {NoScript, "noscript"},
+	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"}, {PubSub, "pubsub"}, {NoScript, "noscript"},
 	{Blocking, "blocking"}, {Loading, "loading"}, {Stale, "stale"}, {Fast, "fast"}, {NoAuth, "no_auth"},
 	{AllowBusy, "allow_busy"}, {MovableKeys, "movablekeys"},
 }
@@ -147,6 +147,7 @@ func (cmd *Command) categories() []string {
 		{cmd.Flags&ReadOnly != 0, "@read"},
 		{cmd.Flags&Write != 0, "@write"},
 		{cmd.Group == "string", "@string"},
+		{cmd.Flags&PubSub != 0, "@pubsub"},
 		{admin, "@admin"},
 		{fast, "@fast"},
 		{!fast, "@slow"},

@@ -15,6 +15,10 @@ var groups = []struct{ name, title, text string }{
 	{"generic", "Keys", ""},
 	{"connection", "Connections", "Who may do what is decided by the peer's user and group, never by a password; " +
 		"AUTH and HELLO AUTH accept the user `default` with any password, as a Redis without passwords does."},
+	{"pubsub", "Publish and subscribe", "Nothing is kept: a message goes to those who listen now. A connection that speaks " +
+		"RESP2 can do little else while it is subscribed; in RESP3 messages are pushes among the replies, and those that a " +
+		"request sends to its own connection come after its reply, as in Redis 7.2. Who reads its messages too slowly is closed " +
+		"at `MaxSubscriberOutput=`."},
 	{"server", "Server", ""},
 	{"engine", "Engine", "These are kvstored's own. What loads code is for root and the daemon's own user."},
 }

@@ -317,7 +317,7 @@ var genericCommands = []*Command{
 
 var connectionCommands = []*Command{
 	{
-		Name: "ping", Arity: -1, Flags: Fast, Group: "connection", Since: "1.0.0",
+		Name: "ping", Arity: -1, Flags: Fast | InSubscribe, Group: "connection", Since: "1.0.0",
 		Tips:    []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 		Summary: "answers PONG, or the message",
 		Syntax:  "[message]",
@@ -330,7 +330,7 @@ var connectionCommands = []*Command{
 		Plan:    planEcho,
 	},
 	{
-		Name: "quit", Arity: -1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Group: "connection", Since: "1.0.0",
+		Name: "quit", Arity: -1, Flags: InSubscribe | NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Group: "connection", Since: "1.0.0",
 		Summary: "closes the connection",
 		Plan:    planQuit,
 	},

@@ -24,15 +24,17 @@ const DefaultEngine = "/usr/lib/libkvstore.so"
 
 // Config is what the daemon runs by. It is not changed after Load.
 type Config struct {
-	Engine       string // a name, or an absolute path
-	EngineDir    string
-	StateDir     string // "": nothing is kept on disk
-	Reactors     int
-	MaxClients   int
-	MaxInput     int64
-	MaxOutput    int64
-	CheckTimeout time.Duration
-	LogLevel     string
+	Engine     string // a name, or an absolute path
+	EngineDir  string
+	StateDir   string // "": nothing is kept on disk
+	Reactors   int
+	MaxClients int
+	MaxInput   int64
+	MaxOutput  int64
+	// MaxSubscriberOutput limits messages.
+	MaxSubscriberOutput int64
+	CheckTimeout        time.Duration
+	LogLevel            string
 
 	sources map[string]Source // by setting name; absent: the default
 }

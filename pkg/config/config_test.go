@@ -41,7 +41,7 @@ func TestDefaults(t *testing.T) {
 	c := load(t, Where{Root: t.TempDir()})
 	want := Config{
 		Engine: "/usr/lib/libkvstore.so", EngineDir: "/usr/lib/kvstored/engines", Reactors: 1, MaxClients: 10000,
-		MaxInput: 1 << 30, MaxOutput: 1 << 30, CheckTimeout: 10 * time.Second, LogLevel: "info",
+		MaxInput: 1 << 30, MaxOutput: 1 << 30, MaxSubscriberOutput: 32 << 20, CheckTimeout: 10 * time.Second, LogLevel: "info",
 		sources: map[string]Source{},
 	}
 	if !reflect.DeepEqual(*c, want) {
@@ -127,7 +127,7 @@ func TestEnvironmentOfSystemd(t *testing.T) {
 }
 
 func TestMistakes(t *testing.T) {
-	const keys = "the keys are CheckTimeout, Engine, EngineDir, LogLevel, MaxClients, MaxInput, MaxOutput, Reactors, StateDir"
+	const keys = "the keys are CheckTimeout, Engine, EngineDir, LogLevel, MaxClients, MaxInput, MaxOutput, MaxSubscriberOutput, Reactors, StateDir"
 	for _, c := range []struct{ line, what, fix string }{
 		{"Reactor=2", "unknown key Reactor", "did you mean Reactors=?"},
 		{"maxclients=2", "unknown key maxclients", "did you mean MaxClients=?"},
@@ -210,7 +210,7 @@ func TestGet(t *testing.T) {
 	c := load(t, Where{Root: t.TempDir()})
 	for pattern, want := range map[string][]Pair{
 		"maxclients": {{"MaxClients", "10000"}},
-		"MAX*put":    {{"MaxInput", "1073741824"}, {"MaxOutput", "1073741824"}},
+		"MAX*put":    {{"MaxInput", "1073741824"}, {"MaxOutput", "1073741824"}, {"MaxSubscriberOutput", "33554432"}},
 		"check*":     {{"CheckTimeout", "10s"}},
 		"save":       nil,
 		"[":          nil,

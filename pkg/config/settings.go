@@ -76,6 +76,11 @@ var Settings = []Setting{
 			"from 32M on, its further requests wait.",
 		field: func(c *Config) any { return &c.MaxOutput },
 	}, {
+		Name: "MaxSubscriberOutput", Kind: KindSize, Default: "32M", Min: 64 << 10, Max: 1 << 40,
+		Doc: "How many bytes of messages, invalidations and MONITOR lines one client may leave unread " +
+			"before it is closed.",
+		field: func(c *Config) any { return &c.MaxSubscriberOutput },
+	}, {
 		Name: "CheckTimeout", Kind: KindTime, Default: "10s", Min: 100, Max: 600_000,
 		Doc:   "How long an engine may take in its trial, in a process of its own, before it is refused.",
 		field: func(c *Config) any { return &c.CheckTimeout },

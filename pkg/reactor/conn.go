@@ -21,6 +21,7 @@ type Conn struct {
 	out   []chunk
 	outN  int   // bytes in out
 	ownN  int   // of them, bytes that are kept for this connection alone
+	pushN int   // bytes announced with Push since out was last empty
 	held  bool  // has unparsed requests that wait for out to shrink
 	since int64 // when out last moved, nanoseconds
 
@@ -54,6 +55,15 @@ type Ref struct {
 
 // Closing says that the connection closes when its output is written.
 func (c *Conn) Closing() { c.closing = true }
+
+// Push announces n bytes, to be given to Send next, that the peer did not ask
+// for one by one: messages. When it leaves more than Limits.Push of such
+// bytes unread it is closed.
+func (c *Conn) Push(n int) { c.pushN += n }
+
+// Ending tells whether nothing more is sent to the connection: it is closed,
+// or closes when what it was sent before is written.
+func (c *Conn) Ending() bool { return c.dead || c.closing }
 
 // Buffered is the unparsed input and the unwritten output, in bytes.
 func (c *Conn) Buffered() (in, out int) { return len(c.in) + c.bigN, c.outN }

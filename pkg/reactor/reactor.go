@@ -40,6 +40,7 @@ const (
 	TooMuchInput
 	TooMuchOutput
 	Stalled
+	TooManyPushes
 	NoMemory
 	NoDescriptor // for another connection, which waits; the Conn is nobody's
 	Reasons      // how many there are
@@ -85,6 +86,7 @@ type Limits struct {
 	Input   int // bytes of one unfinished request
 	Output  int // bytes a client may leave unread before it is closed
 	Pause   int // bytes left unread above which it is not read
+	Push    int // bytes of messages that it did not ask for one by one and leaves unread; 0: as Output
 }
 
 // Reactor is one event loop. Make it with [New], give it listeners with

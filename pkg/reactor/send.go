@@ -25,6 +25,7 @@ func (r *Reactor) Send(c *Conn, buf []byte, refs []Ref) {
 	n, errno := send(c.FD, buf)
 	switch {
 	case errno == 0 && n == len(buf):
+		c.pushN = 0
 	case errno == 0 || errno == unix.EAGAIN || errno == unix.EINTR:
 		r.enqueue(c, buf, nil, n)
 	default:
@@ -203,12 +204,17 @@ func (r *Reactor) outputWaits(c *Conn) {
 		r.fail(c)
 		return
 	}
+	if n := min(c.pushN, c.ownN); r.limits.Push > 0 && n > r.limits.Push {
+		r.handler.Refuse(c, TooManyPushes, n)
+		r.fail(c)
+		return
+	}
 	r.watch(c)
 }
 
 // outputDone goes back to reading.
 func (r *Reactor) outputDone(c *Conn) {
-	c.out, c.since = nil, 0
+	c.out, c.since, c.pushN = nil, 0, 0
 	r.release(c)
 	if c.closing {
 		r.close(c)

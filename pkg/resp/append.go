@@ -124,6 +124,16 @@ func (w *Writer) Set(n int) {
 	w.line('*', int64(n))
 }
 
+// Push announces n elements that come without having been asked for: an array
+// in RESP2.
+func (w *Writer) Push(n int) {
+	if w.Proto == 3 {
+		w.line('>', int64(n))
+		return
+	}
+	w.line('*', int64(n))
+}
+
 // Map announces n pairs: in RESP2 an array of 2n elements.
 func (w *Writer) Map(n int) {
 	if w.Proto == 3 {

@@ -18,6 +18,7 @@ var refusals = [reactor.Reasons]struct{ reply, line, figure string }{
 		"connection closed: a request is larger than MaxInput=", "bytes"},
 	reactor.TooMuchOutput: {"", "connection closed: it leaves more than MaxOutput= unread", "bytes"},
 	reactor.Stalled:       {"", "connection closed: it has not read its replies for a minute", "bytes"},
+	reactor.TooManyPushes: {"", "connection closed: a subscriber does not read its messages, MaxSubscriberOutput= is reached", "bytes"},
 	reactor.NoMemory:      {"-OOM no memory for a request of this size\r\n", "connection closed: no memory for its request", "bytes"},
 	reactor.NoDescriptor:  {"", "connections wait: no descriptor or memory is left for one more", "clients"},
 }

@@ -96,6 +96,7 @@ var DefaultLimits = reactor.Limits{
 	Input:   1 << 30,
 	Output:  1 << 30,
 	Pause:   32 << 20,
+	Push:    32 << 20,
 }
 
 // New returns a server that listens nowhere yet.

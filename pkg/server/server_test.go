@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"kvstored/pkg/command"
 	"kvstored/pkg/engine"
 	"kvstored/pkg/engine/enginetest"
@@ -21,14 +23,24 @@ import (
 // start serves the engine `name` on a socket of its own until the test ends.
 func start(t testing.TB, name string, limits reactor.Limits) (*Server, string) {
 	t.Helper()
+	return startWith(t, name, limits, nil)
+}
+
+func startWith(t testing.TB, name string, limits reactor.Limits, log *zap.Logger) (*Server, string) {
+	t.Helper()
 	host, err := engine.Open(enginetest.Build(t, name), engine.Options{Trust: engine.Trust{AllowOwnUID: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serve(t, Hosted{host}, limits)
+	return serveWith(t, Hosted{host}, limits, log)
 }
 
 func serve(t testing.TB, host Engine, limits reactor.Limits) (*Server, string) {
+	t.Helper()
+	return serveWith(t, host, limits, nil)
+}
+
+func serveWith(t testing.TB, host Engine, limits reactor.Limits, log *zap.Logger) (*Server, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -39,7 +51,7 @@ func serve(t testing.TB, host Engine, limits reactor.Limits) (*Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := New(Options{Engine: host, Limits: limits, Socket: path, Version: "0.0.0",
+	srv, err := New(Options{Engine: host, Limits: limits, Log: log, Socket: path, Version: "0.0.0",
 		Settings: func() []command.Pair { return []command.Pair{{Name: "maxclients", Value: "10"}} },
 		Reload:   func(path string, done func(string, error)) { go done("loaded "+path, nil) },
 		Check:    func(path string, done func(string, error)) { go done("", fmt.Errorf("cannot check %s", path)) },

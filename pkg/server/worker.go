@@ -30,6 +30,10 @@ type client struct {
 	from   int          // its replies of this tick: worker.replies[from:to]
 	to     int
 	weight int // bytes of a reply: rises at once, falls by halves
+
+	topics  [command.SubKinds]map[string]*topic // what it is subscribed to
+	letters []delivery                          // of this tick, not written yet
+	gone    bool                                // closed: nothing finds it any more
 }
 
 // allowance is how many requests of the client one tick takes: fewer when its
@@ -73,6 +77,10 @@ type worker struct {
 	behind  bool   // housekeeping has more to do
 	quiet   bool   // no tick since the last slice
 	limits  [reactor.Reasons]sparing
+	hub     hub
+	at      int       // the request that is carried out: index in replies
+	mailed  []*client // with letters to be written
+	mail    []byte    // letters of one connection, being written
 }
 
 func newWorker(s *Server) (*worker, error) {
@@ -82,7 +90,8 @@ func newWorker(s *Server) (*worker, error) {
 		return nil, err
 	}
 	w.r = r
-	w.exec = command.Exec{Store: store{w}, Host: host{w}, Batch: w.inner, Scan: w.scan,
+	w.hub.w, w.at = w, outsideTick
+	w.exec = command.Exec{Store: store{w}, Host: host{w}, Hub: &w.hub, Batch: w.inner, Scan: w.scan,
 		Random: rand.Uint64, Release: s.o.Engine.Release}
 	return w, nil
 }
@@ -101,11 +110,12 @@ func (w *worker) Open(c *reactor.Conn) bool {
 		return false
 	}
 	now := time.Now().UnixMilli()
-	c.Data = &client{conn: c, weight: firstWeight, Session: command.Session{
+	cl := &client{conn: c, weight: firstWeight, Session: command.Session{
 		ID: c.ID, Proto: 2, UID: peer.UID, GID: peer.GID, PID: peer.PID,
 		MayLoad: access.MayLoadCode(peer), Created: now, LastSeen: now,
 		Addr: w.s.o.Socket + ":0", FD: c.FD, Version: w.s.o.Version, EngineName: func() string { return w.engine },
 	}}
+	cl.Owner, c.Data = cl, cl
 	w.s.figures.clients.Add(1)
 	w.s.figures.accepted.Add(1)
 	return true
@@ -113,9 +123,13 @@ func (w *worker) Open(c *reactor.Conn) bool {
 
 // Closed forgets a connection.
 func (w *worker) Closed(c *reactor.Conn) {
-	if c.Data != nil {
-		w.s.figures.clients.Add(-1)
+	cl, ok := c.Data.(*client)
+	if !ok {
+		return
 	}
+	w.s.figures.clients.Add(-1)
+	cl.gone = true
+	w.hub.leaveAll(cl)
 }
 
 // begin starts a tick at its first request.
@@ -155,7 +169,8 @@ func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor
 		if len(p.Args) == 0 {
 			continue
 		}
-		if v = w.plan(cl, p.Args); v != reactor.NeedMore {
+		v = w.plan(cl, p.Args)
+		if v != reactor.NeedMore && (v != reactor.Full || taken < len(data)) {
 			return taken, 0, v
 		}
 	}
@@ -203,6 +218,9 @@ func (w *worker) plan(cl *client, args [][]byte) reactor.Verdict {
 		if r.Cmd != nil && r.Cmd.Flags&command.LoadsCode != 0 {
 			return reactor.Blocked
 		}
+		if r.Cmd != nil && r.Cmd.Flags&command.Barrier != 0 {
+			return reactor.Full
+		}
 	}
 	if cl.Session.Closing {
 		return reactor.Broken
@@ -219,6 +237,7 @@ func (w *worker) Execute() {
 		r := &w.replies[st.reply]
 		w.run(done, r.Op)
 		done = r.Op
+		w.at = st.reply
 		w.step(r, st.cl)
 	}
 	w.run(done, w.batch.Len())
@@ -304,16 +323,7 @@ func (w *worker) Answer(c *reactor.Conn) {
 	cl := c.Data.(*client)
 	out := &w.out
 	out.Reset()
-	for i := cl.from; i < cl.to; i++ {
-		r := &w.replies[i]
-		out.Proto = r.Proto
-		switch {
-		case r.Fixed != nil:
-			out.Raw(r.Fixed)
-		case r.Render != nil:
-			r.Render(out, w.batch, r)
-		}
-	}
+	w.render(cl)
 	cl.weigh(out.Len(), cl.to-cl.from)
 	cl.to = cl.from
 	if len(out.Refs) == 0 {
@@ -334,6 +344,10 @@ const keptOut = 1 << 20
 
 // Done ends the tick.
 func (w *worker) Done() {
+	if len(w.mailed) > 0 {
+		w.postAll()
+	}
+	w.at = outsideTick
 	w.s.figures.commands.Add(uint64(len(w.replies)))
 	w.s.figures.ticks.Add(1)
 	for _, st := range w.steps { // their replies may be large; the others' are reused as they are
