@@ -18,13 +18,9 @@ func parseInt(b []byte) (int64, bool) {
 	if len(b) == 0 || b[0] < '1' || b[0] > '9' {
 		return 0, false
 	}
-	var v uint64
-	for _, c := range b {
-		d := uint64(c - '0')
-		if d > 9 || v > (math.MaxUint64-d)/10 {
-			return 0, false
-		}
-		v = v*10 + d
+	v, ok := digits(b)
+	if !ok {
+		return 0, false
 	}
 	switch {
 	case neg && v <= 1<<63:
@@ -33,6 +29,19 @@ func parseInt(b []byte) (int64, bool) {
 		return int64(v), true
 	}
 	return 0, false
+}
+
+// digits reads decimal digits; anything else, or more than 64 bits hold, is
+// not ok.
+func digits(b []byte) (v uint64, ok bool) {
+	for _, c := range b {
+		d := uint64(c - '0')
+		if d > 9 || v > (math.MaxUint64-d)/10 {
+			return 0, false
+		}
+		v = v*10 + d
+	}
+	return v, true
 }
 
 const notInteger = "ERR value is not an integer or out of range"
@@ -70,13 +79,9 @@ func parseCursor(b []byte) (uint64, bool) {
 			return 0, false
 		}
 	}
-	var v uint64
-	for _, c := range b {
-		d := uint64(c - '0')
-		if d > 9 || v > (math.MaxUint64-d)/10 {
-			return 0, false
-		}
-		v = v*10 + d
+	v, ok := digits(b)
+	if !ok {
+		return 0, false
 	}
 	if neg {
 		v = -v

@@ -250,18 +250,26 @@ func planSetrange(c *Call) {
 	c.Reply.Op, c.Reply.Render = op, renderResult
 }
 
-// renderResult answers with the number that an update function left.
-func renderResult(w *resp.Writer, b *batch.Batch, r *Reply) {
+// updated is what the update function of a reply's operation left; when it was
+// not made the error is the reply, and nil returned.
+func updated(w *resp.Writer, b *batch.Batch, r *Reply) *batch.Arg {
 	o := b.Op(r.Op)
 	if failed(w, o, r) {
-		return
+		return nil
 	}
 	a := o.Args()
 	if a.Outcome != batch.Done {
 		w.Error(outcomeError(a.Outcome))
-		return
+		return nil
 	}
-	w.Int(a.Result)
+	return a
+}
+
+// renderResult answers with the number that an update function left.
+func renderResult(w *resp.Writer, b *batch.Batch, r *Reply) {
+	if a := updated(w, b, r); a != nil {
+		w.Int(a.Result)
+	}
 }
 
 // outcomeError is the error that an update function came to.
@@ -317,14 +325,7 @@ func planIncrbyfloat(c *Call) {
 }
 
 func renderFloat(w *resp.Writer, b *batch.Batch, r *Reply) {
-	o := b.Op(r.Op)
-	if failed(w, o, r) {
-		return
+	if a := updated(w, b, r); a != nil {
+		w.Bulk(a.OldBytes())
 	}
-	a := o.Args()
-	if a.Outcome != batch.Done {
-		w.Error(outcomeError(a.Outcome))
-		return
-	}
-	w.Bulk(a.OldBytes())
 }

@@ -14,16 +14,11 @@ dir=${1:-$here/../../build}/abi-asan
 flags="-std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Wpedantic -Werror -I$lib
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 mkdir -p "$dir"
+. "$here/engines.sh"
 # shellcheck disable=SC2086
 ${CC:-gcc} $flags -o "$dir/model" "$here/model.c" "$here/host.c" -ldl
 for engine; do
-	for copy in a b; do
-		# shellcheck disable=SC2086
-		${CC:-gcc} $flags -fPIC -fvisibility=hidden -fno-gnu-unique -shared \
-			-Wl,-soname,libkvstore.so -o "$dir/$engine-$copy.so" "$lib/engines/$engine"/*.c
-	done
-	other=$dir/$engine-b.so
-	[ "$engine" = simple ] && other=
+	two_copies "$engine"
 	# shellcheck disable=SC2086
-	"$dir/model" "$dir/$engine-a.so" $other seed="${SEED:-1}" steps="${STEPS:-6000}"
+	"$dir/model" "$this" $other seed="${SEED:-1}" steps="${STEPS:-6000}"
 done

@@ -13,18 +13,13 @@ dir=${1:-$here/../../build}/abi-tsan
 [ $# -gt 0 ] || set -- debug simple hash
 flags="-std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Wpedantic -Werror -I$lib -fsanitize=thread"
 mkdir -p "$dir"
+. "$here/engines.sh"
 # shellcheck disable=SC2086
 ${CC:-gcc} $flags -pthread -o "$dir/tsan" "$here/tsan.c" "$here/host.c" -ldl
 for engine; do
-	for copy in a b; do
-		# shellcheck disable=SC2086
-		${CC:-gcc} $flags -fPIC -fvisibility=hidden -fno-gnu-unique -shared \
-			-Wl,-soname,libkvstore.so -o "$dir/$engine-$copy.so" "$lib/engines/$engine"/*.c
-	done
-	other=$dir/$engine-b.so
-	[ "$engine" = simple ] && other=
+	two_copies "$engine"
 	# Fixed addresses: the sanitizer cannot cope with much randomness in them.
 	# shellcheck disable=SC2086
 	TSAN_OPTIONS="halt_on_error=1 exitcode=66" setarch -R \
-		"$dir/tsan" "$dir/$engine-a.so" $other milliseconds="${MILLISECONDS:-2000}"
+		"$dir/tsan" "$this" $other milliseconds="${MILLISECONDS:-2000}"
 done
