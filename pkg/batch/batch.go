@@ -259,6 +259,17 @@ func (b *Batch) Delete(space uint32, key []byte) int {
 	return i
 }
 
+// asSet as Op.Length of a Delete, where engines do not look, marks [Batch.Gone].
+const asSet = 1
+
+// Gone adds a Set whose expiry time has passed already: a removal that counts
+// as a change even when there was nothing.
+func (b *Batch) Gone(space uint32, key []byte) int {
+	i := b.Delete(space, key)
+	b.ops[i].Length = asSet
+	return i
+}
+
 // Clear adds the removal of everything in space.
 func (b *Batch) Clear(space uint32) int {
 	i, _ := b.add(Clear, space, nil)

@@ -38,6 +38,29 @@ var funcs [FuncCount]uintptr
 // SetFunc names the C function behind fn.
 func SetFunc(fn Func, addr uintptr) { funcs[fn] = addr }
 
+// Changed tells whether a carried-out operation may have changed its key; for
+// Clear it is true. GETEX that removes an expiry time counts as a change even
+// where there was none: see [Op.Persists].
+func (o *Op) Changed() bool {
+	if o.Status != OK {
+		return o.Status == NotFound && o.Code == Delete && o.Length == asSet
+	}
+	switch o.Code {
+	case Set, Delete, Clear:
+		return true
+	case Update:
+		a := o.Args()
+		return a.Outcome == Done && (o.Update != funcs[FuncGetEx] || a.Flags&Persist != 0 || a.Expiry != 0)
+	}
+	return false
+}
+
+// Persists tells whether the operation changes nothing but the expiry time,
+// and takes it away.
+func (o *Op) Persists() bool {
+	return o.Code == Update && o.Update == funcs[FuncGetEx] && o.Args().Flags&Persist != 0
+}
+
 // Flags of an argument block.
 const (
 	IfAbsent  = 1 << 0

@@ -20,7 +20,6 @@ var absentNames = map[string]string{
 		georadiusbymember georadiusbymember_ro geosearch geosearchstore`,
 	"there are no HyperLogLogs here, only strings":                `pfadd pfcount pfmerge pfdebug pfselftest`,
 	"bitmaps are not supported yet":                               `setbit getbit bitcount bitpos bitop bitfield bitfield_ro`,
-	"transactions are not supported yet":                          `multi exec discard watch unwatch`,
 	"scripts and functions are not supported":                     `eval eval_ro evalsha evalsha_ro script fcall fcall_ro function`,
 	"access is decided by the peer's user and group, not by ACLs": `acl`,
 	"there is no replication and no cluster": `replicaof slaveof psync sync replconf wait role failover cluster readonly readwrite asking

@@ -37,6 +37,12 @@ const (
 	OnlyKvstored
 	// AllowBusy marks what is answered while a script runs.
 	AllowBusy
+	// NoMulti marks what is refused inside a transaction.
+	NoMulti
+	// SkipSlowlog, SkipMonitor and NoMandatoryKeys are flags of Redis's.
+	SkipSlowlog
+	SkipMonitor
+	NoMandatoryKeys
 	// Dangerous is the category @dangerous without the flag admin.
 	Dangerous
 	// PubSub marks publish and subscribe.
@@ -102,6 +108,10 @@ type Session struct {
 	Subs [SubKinds]int
 	// Owner is the server's own.
 	Owner any
+	// Multi is the requests since MULTI; nil outside a transaction.
+	Multi *Queue
+	// Watching is set when a WATCH was planned: there may be watched keys.
+	Watching bool
 	// EngineName names the engine that serves, for messages; may be nil.
 	// Called when replies are made, outside the lane.
 	EngineName func() string
@@ -141,6 +151,9 @@ type Reply struct {
 	Session *Session
 	// Cmd is for statistics and errors.
 	Cmd *Command
+	// Cut is set where the Step changes the session: nothing more of the
+	// connection may be planned before it was carried out.
+	Cut bool
 	// Pending is set by a Step that will be answered later (ENGINE LOAD): the
 	// connection is not read until then.
 	Pending bool
@@ -165,6 +178,7 @@ type Store interface {
 // clients, the swap. Called from a Step, with the lane held, unless said
 // otherwise; it must not block.
 type Host interface {
+	Transactions
 	// Info writes the sections asked for, in Redis's format; none: the default ones.
 	Info(sections []string) string
 	// Config is the settings whose names match any of the glob patterns, as
@@ -217,7 +231,11 @@ func (c *Call) Keep() {
 }
 
 // Fail makes an error the whole reply; text starts with its code.
+// In a transaction it makes EXEC fail, too.
 func (c *Call) Fail(text string) {
+	if q := c.Session.Multi; q != nil {
+		q.refused()
+	}
 	var w resp.Writer
 	w.Error(text)
 	c.Reply.Fixed = w.Buf

@@ -45,6 +45,9 @@ func Dispatch(c *Call) {
 		c.Fail("ERR Can't execute '" + cmd.full + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
 		return
 	}
+	if s.Multi != nil && c.queue() {
+		return
+	}
 	cmd.Plan(c)
 }
 
@@ -66,7 +69,12 @@ func (cmd *Command) words() string { return strings.ReplaceAll(cmd.full, "|", " 
 
 // wrongArity answers as Redis does.
 func (c *Call) wrongArity() {
-	c.Fail("ERR wrong number of arguments for '" + c.Cmd.full + "' command")
+	what := "wrong number of arguments for '" + c.Cmd.full + "' command"
+	if c.Cmd.full == "exec" {
+		c.abortExec("EXECABORT Transaction discarded because of: " + what)
+		return
+	}
+	c.Fail("ERR " + what)
 }
 
 // unknown answers a name that is no command here: what Redis says, or, where

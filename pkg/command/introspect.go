@@ -121,7 +121,8 @@ var flagOrder = []struct {
 }{
 	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"}, {PubSub, "pubsub"}, {NoScript, "noscript"},
 	{Blocking, "blocking"}, {Loading, "loading"}, {Stale, "stale"}, {Fast, "fast"}, {NoAuth, "no_auth"},
-	{AllowBusy, "allow_busy"}, {MovableKeys, "movablekeys"},
+	{AllowBusy, "allow_busy"}, {SkipMonitor, "skip_monitor"}, {SkipSlowlog, "skip_slowlog"}, {NoMulti, "no_multi"},
+	{NoMandatoryKeys, "no_mandatory_keys"}, {MovableKeys, "movablekeys"},
 }
 
 func (cmd *Command) flagNames() []string {
@@ -154,6 +155,8 @@ func (cmd *Command) categories() []string {
 		{cmd.Flags&Blocking != 0, "@blocking"},
 		{admin || cmd.Flags&Dangerous != 0, "@dangerous"},
 		{cmd.aboutConnection(), "@connection"},
+		{cmd.Group == "transactions", "@transaction"},
+		{cmd.Group == "scripting" && cmd.full != "script", "@scripting"},
 	}
 	var names []string
 	for _, c := range in {

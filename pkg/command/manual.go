@@ -15,6 +15,9 @@ var groups = []struct{ name, title, text string }{
 	{"generic", "Keys", ""},
 	{"connection", "Connections", "Who may do what is decided by the peer's user and group, never by a password; " +
 		"AUTH and HELLO AUTH accept the user `default` with any password, as a Redis without passwords does."},
+	{"transactions", "Transactions", "What follows MULTI is kept and carried out by EXEC as one: nobody sees its middle, and " +
+		"what outlives a crash is all of it or nothing. A request that fails leaves the others as they are, as in Redis. WATCH " +
+		"sees every change by anybody, expiry, eviction and flushes, and outlives an exchange of the engine."},
 	{"pubsub", "Publish and subscribe", "Nothing is kept: a message goes to those who listen now. A connection that speaks " +
 		"RESP2 can do little else while it is subscribed; in RESP3 messages are pushes among the replies, and those that a " +
 		"request sends to its own connection come after its reply, as in Redis 7.2. Who reads its messages too slowly is closed " +

@@ -58,7 +58,7 @@ func (c *Call) set(key, value []byte, opts uint32, expiry int64) {
 			c.Reply.Render = renderOld
 		}
 	case expiry != 0 && expiry < c.Now:
-		c.Reply.Op = c.Batch.Delete(c.Session.DB, key)
+		c.Reply.Op = c.Batch.Gone(c.Session.DB, key)
 		c.Reply.Render = renderSet
 	default:
 		flags := uint16(0)

@@ -39,7 +39,7 @@ func Table() []*Command { return table }
 
 func init() {
 	for _, group := range [][]*Command{
-		stringCommands, genericCommands, connectionCommands, pubsubCommands, serverCommands, engineCommands,
+		stringCommands, genericCommands, connectionCommands, transactionCommands, pubsubCommands, serverCommands, engineCommands,
 	} {
 		table = append(table, group...)
 	}

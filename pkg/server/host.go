@@ -12,7 +12,7 @@ import (
 type store struct{ w *worker }
 
 func (s store) Exec(b *batch.Batch, from, to int, now int64) error {
-	return s.w.s.o.Engine.Exec(b, from, to, now)
+	return s.w.carryOut(b, from, to) // now is the tick's
 }
 func (s store) Scan(sc *batch.Scan) error             { return s.w.s.o.Engine.Scan(sc) }
 func (s store) Stat(space uint32) (batch.Stat, error) { return s.w.s.o.Engine.Stat(space) }

@@ -31,9 +31,11 @@ type client struct {
 	to     int
 	weight int // bytes of a reply: rises at once, falls by halves
 
-	topics  [command.SubKinds]map[string]*topic // what it is subscribed to
-	letters []delivery                          // of this tick, not written yet
-	gone    bool                                // closed: nothing finds it any more
+	topics   [command.SubKinds]map[string]*topic // what it is subscribed to
+	letters  []delivery                          // of this tick, not written yet
+	gone     bool                                // closed: nothing finds it any more
+	watching []*watched                          // see watches
+	changed  bool                                // one of them has changed
 }
 
 // allowance is how many requests of the client one tick takes: fewer when its
@@ -81,6 +83,9 @@ type worker struct {
 	at      int       // the request that is carried out: index in replies
 	mailed  []*client // with letters to be written
 	mail    []byte    // letters of one connection, being written
+	watches watches
+	current *client // whose Step runs
+	multi   transaction
 }
 
 func newWorker(s *Server) (*worker, error) {
@@ -100,6 +105,7 @@ func (w *worker) close() {
 	w.batch.Close()
 	w.inner.Close()
 	w.scan.Close()
+	w.multi.close()
 }
 
 // Open greets a connection: the kernel says who it is.
@@ -130,6 +136,7 @@ func (w *worker) Closed(c *reactor.Conn) {
 	w.s.figures.clients.Add(-1)
 	cl.gone = true
 	w.hub.leaveAll(cl)
+	w.watches.forget(cl)
 }
 
 // begin starts a tick at its first request.
@@ -142,7 +149,6 @@ func (w *worker) begin() {
 
 // Parse plans the complete requests in data.
 func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor.Verdict) {
-	w.begin()
 	cl := c.Data.(*client)
 	p := &w.parser
 	if cl.parser != nil {
@@ -179,6 +185,7 @@ func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor
 // unfinished serves the end of what can be parsed.
 func (w *worker) unfinished(cl *client, p *resp.Parser, left int, err error) (need int, v reactor.Verdict) {
 	if err != resp.ErrIncomplete {
+		w.begin() // it is answered
 		var e resp.Writer
 		e.Error("ERR " + err.Error())
 		w.replies = append(w.replies, command.Reply{Fixed: e.Buf})
@@ -200,6 +207,7 @@ func (w *worker) unfinished(cl *client, p *resp.Parser, left int, err error) (ne
 
 // plan turns one request into operations and a reply to be made.
 func (w *worker) plan(cl *client, args [][]byte) reactor.Verdict {
+	w.begin()
 	i := len(w.replies)
 	if i < cap(w.replies) {
 		w.replies = w.replies[:i+1] // Dispatch overwrites all of it
@@ -218,7 +226,7 @@ func (w *worker) plan(cl *client, args [][]byte) reactor.Verdict {
 		if r.Cmd != nil && r.Cmd.Flags&command.LoadsCode != 0 {
 			return reactor.Blocked
 		}
-		if r.Cmd != nil && r.Cmd.Flags&command.Barrier != 0 {
+		if r.Cut || r.Cmd != nil && r.Cmd.Flags&command.Barrier != 0 {
 			return reactor.Full
 		}
 	}
@@ -256,12 +264,23 @@ func (w *worker) run(from, to int) {
 		return
 	}
 	// A store that fails is reported by its host; each operation then says so.
-	_ = w.s.o.Engine.Exec(w.batch, from, to, w.now)
+	_ = w.carryOut(w.batch, from, to)
+}
+
+// carryOut has the engine carry out operations [from, to) of b; those who
+// watch see what they changed.
+func (w *worker) carryOut(b *batch.Batch, from, to int) error {
+	err := w.s.o.Engine.Exec(b, from, to, w.now)
+	if w.watches.any() {
+		w.watches.see(b, from, to)
+	}
+	return err
 }
 
 // step runs one Step; its reply is ready when it returns, or it waits.
 func (w *worker) step(r *command.Reply, cl *client) {
 	x := &w.exec
+	w.current = cl
 	x.Start(w.now, &resp.Writer{Proto: r.Proto})
 	x.Later = func(*command.Reply) func(func(*resp.Writer)) { return w.later(cl) }
 	r.Step(x, r)
@@ -312,6 +331,7 @@ func (w *worker) countEvents(ev *batch.Event) {
 	for ; ev != nil; ev = ev.Following() {
 		if ev.Reason == batch.Evicted {
 			w.s.figures.evicted.Add(1)
+			w.watches.touch(ev.Space, ev.KeyBytes())
 		} else {
 			w.s.figures.expired.Add(1)
 		}

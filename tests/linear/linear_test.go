@@ -188,7 +188,7 @@ func TestAcrossSwaps(t *testing.T) {
 			}
 		})
 	}
-	exchange(t, d.Socket, engines)
+	exchange(t, d.Socket, engines, *swaps)
 	stop.Store(true)
 	wg.Wait()
 	var history []porcupine.Operation
@@ -198,14 +198,14 @@ func TestAcrossSwaps(t *testing.T) {
 	verdict(t, history)
 }
 
-// exchange swaps the engine again and again.
-func exchange(t *testing.T, socket string, engines []string) {
+// exchange swaps the engine so many times.
+func exchange(t *testing.T, socket string, engines []string, times int) {
 	admin, err := client.Dial(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	for i := range *swaps {
+	for i := range times {
 		path := engines[(i+1)%len(engines)]
 		answer, err := do(admin, "ENGINE", "LOAD", path)
 		if err != nil || strings.HasPrefix(answer, "ERR") {

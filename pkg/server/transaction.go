@@ -1,0 +1,172 @@
+package server
+
+import (
+	"kvstored/pkg/batch"
+	"kvstored/pkg/command"
+	"kvstored/pkg/resp"
+)
+
+// EXEC. It is one Step: the lane is held from the first to the last of its
+// requests, and the tick's other operations come before or after. The requests
+// are planned into a batch of their own, marked all-or-nothing, which the
+// engine carries out in one call; a request that is a Step itself cuts it.
+
+// mostReplies is how many bytes the replies of one transaction may have, as
+// those of a tick.
+const mostReplies = batch.SinkMost
+
+// keptTransaction is how many replies' memory is kept between transactions.
+const keptTransaction = 1024
+
+// transaction is the room that a transaction is carried out in.
+type transaction struct {
+	batch   *batch.Batch // nil before the first transaction
+	replies []command.Reply
+	done    int // replies that were rendered
+	ran     int // operations that were carried out
+}
+
+func (m *transaction) close() {
+	if m.batch != nil {
+		m.batch.Close()
+	}
+}
+
+// begin makes the room ready.
+func (m *transaction) begin() {
+	if m.batch == nil {
+		m.batch = batch.New()
+	}
+	m.batch.Reset()
+	m.done, m.ran = 0, 0
+}
+
+// end gives back what was large.
+func (m *transaction) end() {
+	clear(m.replies)
+	m.replies = m.replies[:0]
+	if cap(m.replies) > keptTransaction {
+		m.replies = nil
+	}
+}
+
+// Transact carries out the requests of q; r is the reply of EXEC. The session
+// is what it was when EXEC was planned, and stays what they make of it where
+// nothing else was planned meanwhile.
+func (h host) Transact(x *command.Exec, r *command.Reply, q *command.Queue) {
+	w, s, out := h.w, r.Session, x.W
+	later := struct {
+		db    uint32
+		proto int
+		multi *command.Queue
+	}{s.DB, s.Proto, s.Multi}
+	s.DB, s.Proto, s.Multi = r.DB, r.Proto, nil
+	m := &w.multi
+	m.begin()
+	out.Array(q.Len())
+	q.Each(m.batch.Scratch.Copy, func(args [][]byte) { w.transactOne(x, out, s, args) })
+	w.flush(out)
+	x.W = out
+	if !r.Cut {
+		s.DB, s.Proto = later.db, later.proto
+	}
+	s.Multi = later.multi
+	// What the replies refer to lies in m.batch: it is used again only after
+	// they were joined.
+	w.countEvents(m.batch.Events())
+	if n := m.batch.Writes(); n > 0 {
+		w.wrote = true
+		w.keepUp(n)
+	}
+	w.s.figures.commands.Add(uint64(q.Len()))
+	m.end()
+}
+
+// transactOne plans one request of a transaction; a Step is carried out at
+// once, after all that was planned before.
+func (w *worker) transactOne(x *command.Exec, out *resp.Writer, s *command.Session, args [][]byte) {
+	m := &w.multi
+	m.replies = append(m.replies, command.Reply{})
+	r := &m.replies[len(m.replies)-1]
+	if m.batch.Room() < len(args)+command.MinRoom { // a queue is bounded so that this does not happen
+		r.Fixed = []byte("-ERR no room is left in this transaction\r\n")
+		return
+	}
+	c := &w.call
+	c.Cmd, c.Args, c.Session, c.Batch, c.Now, c.Reply = nil, args, s, m.batch, w.now, r
+	command.Dispatch(c)
+	if r.Step == nil {
+		return
+	}
+	step := r.Step
+	r.Op = m.batch.Len()
+	r.Step = nil
+	w.flush(out)
+	inner := &resp.Writer{Proto: r.Proto}
+	x.Start(w.now, inner)
+	x.Later = func(*command.Reply) func(func(*resp.Writer)) { return func(func(*resp.Writer)) {} }
+	step(x, r)
+	if r.Pending { // such commands are not queued; whatever it is goes on by itself
+		inner.Error("ERR the answer of this command cannot be awaited inside a transaction")
+	}
+	if w.inner.Writes() > 0 {
+		w.wrote = true
+	}
+	out.Raw(w.flatten(inner))
+}
+
+// flush carries out what is planned, as one run that is all or nothing for
+// what survives a crash, and renders its replies.
+func (w *worker) flush(out *resp.Writer) {
+	m := &w.multi
+	n := m.batch.Len()
+	chain(m.batch, m.ran, n)
+	if m.ran < n {
+		_ = w.carryOut(m.batch, m.ran, n) // each operation says how it went
+		m.ran = n
+	}
+	for ; m.done < len(m.replies); m.done++ {
+		r := &m.replies[m.done]
+		out.Proto = r.Proto
+		w.renderWithin(out, m.batch, r)
+	}
+}
+
+// renderWithin appends one reply, or in its place, when there are too many bytes
+// already, an error.
+func (w *worker) renderWithin(out *resp.Writer, b *batch.Batch, r *command.Reply) {
+	switch {
+	case r.Fixed != nil:
+		out.Raw(r.Fixed)
+	case r.Render == nil:
+	default:
+		at, refs := len(out.Buf), len(out.Refs)
+		r.Render(out, b, r)
+		if out.Len() <= mostReplies {
+			return
+		}
+		for _, ref := range out.Refs[refs:] {
+			if ref.Pin != 0 {
+				w.Unpin(ref.Pin)
+			}
+		}
+		out.Buf, out.Refs = out.Buf[:at], out.Refs[:refs]
+		out.Error("OOM the replies of this transaction are larger than 1 GiB; it was carried out")
+	}
+}
+
+// chain marks what lies between the first and the last write of operations
+// [from, to) as all or nothing.
+func chain(b *batch.Batch, from, to int) {
+	for from < to && !writes(b.Op(from)) {
+		from++
+	}
+	for to > from && !writes(b.Op(to-1)) {
+		to--
+	}
+	for i := from; i < to-1; i++ {
+		b.Op(i).Flags |= batch.WithNext
+	}
+}
+
+func writes(o *batch.Op) bool { return o.Code != batch.Get && o.Code != batch.Meta }
