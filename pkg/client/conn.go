@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -25,6 +26,12 @@ type Options struct {
 	RESP3  bool          // ask for the newer protocol; a server without it is spoken to in the older
 	Retry  time.Duration // how long to try again when a connection broke; 0 means 2 s, below 0 not at all
 	OnPush func(Reply)   // takes what the server sends unasked; nil drops it
+
+	// Dialer opens the connection in place of the socket at the path; its
+	// errors are returned as they are.
+	Dialer func(ctx context.Context) (net.Conn, error)
+	// OnReconnect is told when a new connection has taken the place of a lost one.
+	OnReconnect func()
 }
 
 // Conn is a connection to the daemon.
@@ -32,9 +39,11 @@ type Conn struct {
 	path string
 	opt  Options
 
-	nc  net.Conn // nil between a loss and the next command
-	in  Stream
-	buf []byte // commands not yet flushed
+	nc net.Conn // nil between a loss and the next command
+	// live is nc for Interrupt, which another goroutine may call.
+	live atomic.Pointer[net.Conn]
+	in   Stream
+	buf  []byte // commands not yet flushed
 
 	queue []request // commands sent or buffered whose replies are not yet read
 	hello bool      // the answer to HELLO is still to come
@@ -90,11 +99,12 @@ func (c *Conn) SetDeadline(t time.Time) error {
 
 // connect opens the socket and restores what belongs to the connection.
 func (c *Conn) connect(ctx context.Context) error {
-	nc, err := dialSocket(ctx, c.path)
+	nc, err := c.open(ctx)
 	if err != nil {
-		return newConnectError(c.path, c.opt.From, err)
+		return err
 	}
 	c.nc, c.buf = nc, c.buf[:0]
+	c.live.Store(&nc)
 	c.in = Stream{r: bufio.NewReaderSize(nc, readBuffer)}
 	c.broken, c.bound, c.flushed, c.queued = nil, false, 0, 0
 	if c.opt.RESP3 {
@@ -110,6 +120,30 @@ func (c *Conn) connect(ctx context.Context) error {
 	}
 	return nil
 }
+
+// open opens the socket.
+func (c *Conn) open(ctx context.Context) (net.Conn, error) {
+	if c.opt.Dialer != nil {
+		return c.opt.Dialer(ctx)
+	}
+	nc, err := dialSocket(ctx, c.path)
+	if err != nil {
+		return nil, newConnectError(c.path, c.opt.From, err)
+	}
+	return nc, nil
+}
+
+// Interrupt ends whatever waits for the server now, with a time-out.  It may
+// be called from any goroutine.
+func (c *Conn) Interrupt() {
+	if nc := c.live.Load(); nc != nil {
+		_ = (*nc).SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// Connected reports whether there is a connection; after a loss there is none
+// until the next command.
+func (c *Conn) Connected() bool { return c.nc != nil }
 
 // selectDB chooses the database before any command follows: pipelined behind a
 // SELECT that fails, a command would reach the wrong one.
@@ -149,6 +183,7 @@ func (c *Conn) Send(args ...string) error {
 		if err := c.connect(context.Background()); err != nil {
 			return err
 		}
+		c.reconnected()
 	}
 	c.put(args)
 	c.queue = append(c.queue, request{args: args, end: c.queued})
@@ -398,13 +433,24 @@ func (c *Conn) reconnect() error {
 	}
 	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		err := c.connect(context.Background())
-		if err == nil || time.Now().After(end) {
+		if err == nil {
+			c.reconnected()
+			return nil
+		}
+		if time.Now().After(end) {
 			return err
 		}
 		var refused *ConnectError
 		if !errors.As(err, &refused) || refused.Reason != Missing && refused.Reason != Refused {
 			return err
 		}
+	}
+}
+
+// reconnected tells that a lost connection was replaced.
+func (c *Conn) reconnected() {
+	if c.opt.OnReconnect != nil {
+		c.opt.OnReconnect()
 	}
 }
 

@@ -91,25 +91,21 @@ func (e *ConnectError) explainMissing() Advice {
 		}
 		return Advice{Why: why, Fix: "kvstored --listen " + shellWord(e.Path) + ", or " + e.other()}
 	}
-	if !u.managed() {
-		return Advice{
-			Why: "no daemon runs, and systemd does not run here to start one",
-			Fix: "kvstored --listen " + shellWord(e.Path),
-		}
-	}
-	return u.explain("its file was removed")
+	return e.explainUnit(u, "no daemon runs, and systemd does not run here to start one", "its file was removed")
 }
 
 // explainRefused covers a socket that nobody listens on.
 func (e *ConnectError) explainRefused() Advice {
-	u := e.unit()
+	return e.explainUnit(e.unit(), "nobody listens; the daemon that made the socket is gone", "another socket lies at its path")
+}
+
+// explainUnit covers a socket without a listener: alone is why where systemd
+// does not make it, amiss what must have happened if systemd listens.
+func (e *ConnectError) explainUnit(u unit, alone, amiss string) Advice {
 	if u.name == "" || !u.managed() {
-		return Advice{
-			Why: "nobody listens; the daemon that made the socket is gone",
-			Fix: "kvstored --listen " + shellWord(e.Path),
-		}
+		return Advice{Why: alone, Fix: "kvstored --listen " + shellWord(e.Path)}
 	}
-	return u.explain("another socket lies at its path")
+	return u.explain(amiss)
 }
 
 // explainBusy covers a daemon that takes no connections.

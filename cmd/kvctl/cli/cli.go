@@ -32,6 +32,7 @@ type app struct {
 	json      bool
 	color     string
 	noNewline bool
+	noPager   bool
 
 	version string
 }
@@ -71,7 +72,9 @@ command that the server knows, such as SET, GET or INCR; what follows it is
 sent as it is, so options of kvctl stand before it. A single argument with
 blanks is taken apart like a line of input.
 
-Without a command, lines are read from standard input, each a command: words
+Without a command, on a terminal, kvctl is a shell; see kvctl help shell.
+
+Where standard input is no terminal, lines are read from it, each a command: words
 are parted by blanks, "..." takes \n, \t, \" and \xHH, '...' is taken as it is.
 Empty lines and lines that begin with # are passed over; QUIT ends.
 
@@ -103,6 +106,7 @@ A missing key prints nothing and exits with 1; see kvctl help exit-codes.`,
 	cmd.Flags().SetInterspersed(false)
 	a.flags(cmd)
 	cmd.AddCommand(a.engine(), a.completion(), a.versionCommand())
+	cmd.AddCommand(a.own()...)
 	cmd.SetHelpCommand(a.helpCommand())
 	return cmd
 }
@@ -114,17 +118,16 @@ func (a *app) flags(cmd *cobra.Command) {
 	f.StringVar(&a.socket, "socket", "", "the daemon's socket is at PATH")
 	f.BoolVar(&a.json, "json", false, "print JSON: {\"value\": …, \"encoding\": \"utf-8\" or \"base64\"}")
 	f.StringVar(&a.color, "color", "auto", "colour the output: WHEN is auto, always or never")
+	f.BoolVar(&a.noPager, "no-pager", false, "show long answers without a pager")
 	l := cmd.Flags()
 	l.SortFlags = false
-	l.IntVarP(&a.db, "db", "n", 0, "use the numbered database N")
+	a.dbFlag(cmd)
 	l.BoolVar(&a.noNewline, "no-newline", false, "print a value without a newline behind it, to copy it byte for byte")
 	l.BoolP("help", "h", false, "print this help")
 	l.Bool("version", false, "print the version")
 	placeholder(f, "socket", "PATH")
 	placeholder(f, "color", "WHEN")
-	placeholder(l, "db", "N")
 	_ = cmd.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("db", cobra.NoFileCompletions)
 	cmd.PersistentPreRunE = func(*cobra.Command, []string) error {
 		switch a.color {
 		case "auto", "always", "never":
@@ -134,6 +137,18 @@ func (a *app) flags(cmd *cobra.Command) {
 	}
 }
 
+// dbFlag declares --db for a command that uses it.
+func (a *app) dbFlag(cmd *cobra.Command) {
+	cmd.Flags().IntVarP(&a.db, "db", "n", a.db, "use the numbered database N")
+	placeholder(cmd.Flags(), "db", "N")
+	_ = cmd.RegisterFlagCompletionFunc("db", cobra.NoFileCompletions)
+}
+
+// own are the commands of kvctl that look at, watch and move data.
+func (a *app) own() []*cobra.Command {
+	return nil
+}
+
 // placeholder is the word that stands for an option's value in help and in
 // the manual.
 func placeholder(set *pflag.FlagSet, name, word string) {
@@ -141,9 +156,13 @@ func placeholder(set *pflag.FlagSet, name, word string) {
 }
 
 // dial connects to the daemon.
-func (a *app) dial() (*client.Conn, error) {
+func (a *app) dial() (*client.Conn, error) { return a.dialWith(client.Options{}) }
+
+// dialWith connects to the daemon with further options.
+func (a *app) dialWith(opt client.Options) (*client.Conn, error) {
 	path, from := client.Locate(a.socket)
-	c, err := client.DialOptions(context.Background(), path, client.Options{From: from, DB: a.db, RESP3: true})
+	opt.From, opt.DB, opt.RESP3 = from, a.db, true
+	c, err := client.DialOptions(context.Background(), path, opt)
 	var refused *client.ServerError
 	if errors.As(err, &refused) {
 		return nil, failure{what: "cannot use database " + strconv.Itoa(a.db) + ": " + refused.Message, why: refused.Why, fix: refused.Fix, code: ExitServer}

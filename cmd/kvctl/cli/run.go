@@ -24,6 +24,8 @@ func (a *app) command(_ *cobra.Command, args []string) error {
 		}
 	}
 	switch {
+	case len(args) == 0 && a.inTTY && a.outTTY && !a.json:
+		return a.shell()
 	case len(args) == 0 && a.inTTY:
 		a.brief()
 		return nil

@@ -13,6 +13,29 @@ type Topic struct {
 // Topics are the pages besides those of the commands.
 var Topics = []Topic{
 	{
+		Name: "shell", Section: "THE SHELL", Short: "kvctl alone on a terminal: what can be typed there",
+		Rows: [][2]string{
+			{"SET name Rojalin", "any command of the server; what may follow is shown below the line, TAB offers commands, options and keys"},
+			{"SET text \"two", "an open quote goes on in the next line: values of several lines"},
+			{"watch 2 GET name", "the command every 2 seconds, until Ctrl-C"},
+			{"MULTI", "the prompt then counts the commands that wait for EXEC"},
+			{"help SET", "explains a command; help alone is this page, help commands lists all"},
+			{"top, keys, doctor", "the commands of kvctl itself, as on the command line"},
+			{"Ctrl-R", "searches the lines typed before"},
+			{"Ctrl-C", "drops the line, or ends waiting for an answer"},
+			{"Ctrl-D, exit", "leaves the shell"},
+		},
+		Text: `Long answers go through $KVCTL_PAGER, $PAGER, less or a simple pager of
+kvctl's own. The keys are those of readline; ~/.inputrc is heeded ($if kvctl).
+
+Lines are kept in ~/.local/state/kvctl/history, which only its owner may read.
+A line with a password (AUTH and its like) is not kept, nor is one that begins
+with a blank. KVCTL_HISTORY names another file; empty, nothing is kept.
+
+When the daemon was restarted the shell connects anew and says so; a command
+that may have been carried out is not repeated.`,
+	},
+	{
 		Name: "exit-codes", Section: "EXIT STATUS", Short: "what the exit statuses mean",
 		Rows: [][2]string{
 			{"0", "the command was carried out"},
@@ -32,6 +55,8 @@ failure: it prints an empty line.
 		Rows: [][2]string{
 			{"KVSTORE_SOCKET", "the daemon's socket, where --socket does not name one"},
 			{"XDG_RUNTIME_DIR", "without either, kvstored/kvstored.sock in it is used if it exists: the daemon of this user"},
+			{"KVCTL_PAGER, PAGER", "the pager for long answers on a terminal; cat means none"},
+			{"KVCTL_HISTORY", "the file of the shell's lines; empty: none"},
 			{"NO_COLOR", "when not empty, nothing is coloured; so it is with TERM=dumb"},
 		},
 		Text: `Where none of these names a socket, it is /run/kvstored/kvstored.sock.`,
