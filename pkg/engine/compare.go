@@ -48,6 +48,9 @@ func (c *copying) unlike(why string) error {
 
 // compare judges what the new store has for an entry of the old one.
 func (c *copying) compare(it *batch.Item, got *batch.Op) error {
+	if got.Status == batch.OK && it.Expiry == got.Expiry && it.Tag == got.Tag && bytes.Equal(it.ValueBytes(), got.ValueBytes()) {
+		return nil
+	}
 	key := keyName(it.Space, it.KeyBytes())
 	switch {
 	case got.Status == batch.NotFound:
@@ -58,10 +61,8 @@ func (c *copying) compare(it *batch.Item, got *batch.Op) error {
 		return c.unlike(fmt.Sprintf("%s has another value (%d bytes, not %d)", key, got.ValueLen, it.ValueLen))
 	case it.Expiry != got.Expiry:
 		return c.unlike(fmt.Sprintf("%s has another expiry time (%d, not %d)", key, got.Expiry, it.Expiry))
-	case it.Tag != got.Tag:
-		return c.unlike(fmt.Sprintf("%s has another tag (%d, not %d)", key, got.Tag, it.Tag))
 	}
-	return nil
+	return c.unlike(fmt.Sprintf("%s has another tag (%d, not %d)", key, got.Tag, it.Tag))
 }
 
 // findExtras insists that the old store has every entry of a slice of the new

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"kvstored/pkg/batch"
 )
@@ -231,12 +234,15 @@ func (c *copying) tune(took time.Duration) {
 // giveWay lets others have the lane, and as much time as the slice took when
 // there are any.
 func (c *copying) giveWay(took time.Duration, execs uint64) {
+	runtime.Gosched()
 	if execs == c.execs && c.h.waiting.Load() == 0 {
-		runtime.Gosched()
 		return
 	}
 	c.execs = execs
-	time.Sleep(max(min(took, sliceTarget), sliceTarget/3))
+	// Not time.Sleep: the runtime's timers are good for a millisecond at best
+	// while nothing else runs, and an exchange has tens of thousands of slices.
+	pause := unix.NsecToTimespec(int64(max(min(took, sliceTarget), sliceTarget/3)))
+	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0)
 }
 
 // copyItems puts the entries of a slice into the new store. The lane is held.
