@@ -28,7 +28,7 @@ var absentNames = map[string]string{
 	"modules do not exist here, engines do: try ENGINE STATUS":              `module`,
 	"the daemon is started and stopped by systemd: systemctl stop kvstored": `shutdown`,
 	"it is not supported yet": `object debug memory slowlog latency monitor swapdb move sort sort_ro dump restore migrate
-		touch lcs lolwut reset`,
+		touch lcs lolwut`,
 }
 
 // absentName is one name, with the reason.

@@ -14,16 +14,44 @@ var clientHelp = []string{
 	"    Return the ID of the current connection.",
 	"INFO",
 	"    Return information about the current client connection.",
+	"KILL <address>",
+	"    Close the connection made from <address>.",
+	"KILL <option> <value> [<option> <value> [...]]",
+	"    Close connections. Options are:",
+	"    * ADDR <unixsocket>:0",
+	"      Close connections made from the specified address.",
+	"    * LADDR <unixsocket>:0",
+	"      Close connections made to the specified local address.",
+	"    * ID <client-id>",
+	"      Close the connection with this id.",
+	"    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+	"      Close connections by type.",
+	"    * USER <username>",
+	"      Close connections of <username>: default is the only one.",
+	"    * SKIPME (YES|NO)",
+	"      Leave the current connection alone (default: yes).",
 	"LIST [options ...]",
 	"    Return information about client connections. Options:",
 	"    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
 	"      Return clients of specified type.",
 	"    * ID <client-id> [<client-id> ...]",
 	"      Return clients with these ids.",
+	"NO-EVICT (ON|OFF)",
+	"    Protect current client connection from eviction.",
+	"NO-TOUCH (ON|OFF)",
+	"    Will not touch LRU/LFU stats when this mode is on.",
+	"PAUSE <timeout> [WRITE|ALL]",
+	"    Hold back all clients, or just those that write, for <timeout> milliseconds.",
+	"REPLY (ON|OFF|SKIP)",
+	"    Control the replies sent to the current connection.",
 	"SETINFO <LIB-NAME|LIB-VER> <value>",
 	"    Record the client library's name or version.",
 	"SETNAME <name>",
 	"    Assign the name <name> to the current connection.",
+	"UNBLOCK <clientid> [TIMEOUT|ERROR]",
+	"    Unblock the specified blocked client.",
+	"UNPAUSE",
+	"    End a pause.",
 }
 
 func planClientID(c *Call) {
@@ -89,14 +117,14 @@ func planClientInfo(c *Call) {
 
 // planClientList keeps the ids asked for; all when there are none.
 func planClientList(c *Call) {
-	ids, none, ok := c.clientFilter()
+	keep, ok := c.clientFilter()
 	if !ok {
 		return
 	}
 	c.Reply.Step = func(x *Exec, r *Reply) {
 		var text strings.Builder
 		for _, s := range x.Host.Clients() {
-			if !none && (ids == nil || ids[s.ID]) {
+			if keep(s) {
 				text.WriteString(s.line(x.Now))
 				text.WriteByte('\n')
 			}
@@ -105,36 +133,31 @@ func planClientList(c *Call) {
 	}
 }
 
-// clientFilter reads the options of CLIENT LIST. none is for a type of client
-// that does not exist here.
-func (c *Call) clientFilter() (ids map[uint64]bool, none, ok bool) {
+// clientFilter reads the options of CLIENT LIST.
+func (c *Call) clientFilter() (keep func(*Session) bool, ok bool) {
 	switch {
 	case len(c.Args) == 2:
-		return nil, false, true
+		return func(*Session) bool { return true }, true
 	case len(c.Args) == 4 && isWord(c.Args[2], "type"):
-		kind := strings.ToLower(string(cString(c.Args[3])))
-		switch kind {
-		case "normal":
-			return nil, false, true
-		case "master", "replica", "slave", "pubsub":
-			return nil, true, true
+		if kind, known := clientKind(c.Args[3]); known {
+			return func(s *Session) bool { return s.kind() == kind }, true
 		}
 		c.Fail(fmt.Sprintf("ERR Unknown client type '%s'", cString(c.Args[3])))
 	case len(c.Args) > 3 && isWord(c.Args[2], "id"):
-		ids = map[uint64]bool{}
+		ids := map[uint64]bool{}
 		for i := range c.Args[3:] {
 			id, valid := parseInt(c.Args[3+i])
 			if !valid {
 				c.Fail("ERR Invalid client ID")
-				return nil, false, false
+				return nil, false
 			}
 			ids[uint64(id)] = true
 		}
-		return ids, false, true
+		return func(s *Session) bool { return ids[s.ID] }, true
 	default:
 		c.Fail(syntaxError)
 	}
-	return nil, false, false
+	return nil, false
 }
 
 // line describes a connection in the form of Redis's CLIENT LIST; what does
@@ -144,9 +167,11 @@ func (s *Session) line(now int64) string {
 	if s.LastCmd != nil {
 		cmd = s.LastCmd.full
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=U db=%d sub=0 psub=0 ssub=0 multi=-1 "+
-		"qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=%s "+
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=-1 "+
+		"qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=%d tot-mem=%d events=r cmd=%s "+
 		"user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
-		s.ID, s.Addr, s.Addr, s.FD, s.Name, max(now-s.Created, 0)/1000, max(now-s.LastSeen, 0)/1000, s.DB, cmd,
+		s.ID, s.Addr, s.Addr, s.FD, s.Name, max(now-s.Created, 0)/1000, max(now-s.LastSeen, 0)/1000, s.flags(), s.DB,
+		s.Subs[Channels], s.Subs[Patterns], s.Subs[Shards],
+		s.InBuf, s.OutBuf, s.OutBuf, s.InBuf+s.OutBuf, cmd,
 		max(s.Proto, 2), s.LibName, s.LibVer)
 }

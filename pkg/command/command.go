@@ -76,6 +76,7 @@ type Command struct {
 	// Help is the lines of the HELP subcommand, without the first and last.
 	Help []string
 
+	Index  int      // its own number, for figures; set when the table is made
 	parent *Command // of a subcommand; set when the table is made
 	full   string   // "client|list"
 
@@ -112,6 +113,12 @@ type Session struct {
 	Multi *Queue
 	// Watching is set when a WATCH was planned: there may be watched keys.
 	Watching bool
+	Quiet    Quiet // which replies are not wanted
+	NoEvict  bool
+	NoTouch  bool
+	// InBuf and OutBuf are the bytes of unparsed input and unwritten output;
+	// set by Host.Clients.
+	InBuf, OutBuf int
 	// EngineName names the engine that serves, for messages; may be nil.
 	// Called when replies are made, outside the lane.
 	EngineName func() string
@@ -154,6 +161,17 @@ type Reply struct {
 	// Cut is set where the Step changes the session: nothing more of the
 	// connection may be planned before it was carried out.
 	Cut bool
+	// Rejected is set where the request was refused before it was planned.
+	Rejected bool
+	// Queued is set where it waits for EXEC.
+	Queued bool
+	// Muted is set by the server where the client does not want the reply.
+	Muted bool
+	// Raw is the request as it came, off-heap; nil for a line. Set by the
+	// server, like Took.
+	Raw []byte
+	// Took is how long the Step took, in nanoseconds.
+	Took int64
 	// Pending is set by a Step that will be answered later (ENGINE LOAD): the
 	// connection is not read until then.
 	Pending bool
@@ -179,6 +197,7 @@ type Store interface {
 // otherwise; it must not block.
 type Host interface {
 	Transactions
+	Control
 	// Info writes the sections asked for, in Redis's format; none: the default ones.
 	Info(sections []string) string
 	// Config is the settings whose names match any of the glob patterns, as

@@ -18,6 +18,7 @@ const now = 1_800_000_000_000
 
 // bench is commands on an engine, without a server between.
 type bench struct {
+	command.Control      // nil: as Transactions
 	command.Transactions // nil: they need a server
 	t                    testing.TB
 	host                 *engine.Host

@@ -25,6 +25,7 @@ func Dispatch(c *Call) {
 	if cmd.Subcommands != nil && len(c.Args) > 1 {
 		sub := cmd.subcommand(c.Args[1])
 		if sub == nil {
+			c.Reply.Rejected = true
 			c.Fail(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.",
 				clip(c.Args[1], 128), strings.ToUpper(cmd.Name)))
 			return
@@ -33,10 +34,18 @@ func Dispatch(c *Call) {
 	}
 	c.Cmd, c.Reply.Cmd, s.LastCmd = cmd, cmd, cmd
 	if n := len(c.Args); cmd.Arity > 0 && n != cmd.Arity || n < -cmd.Arity {
+		c.Reply.Rejected = true
 		c.wrongArity()
 		return
 	}
+	if cmd.Flags&AdminOnly != 0 && !s.MayLoad {
+		c.Reply.Rejected = true
+		c.Fail(fmt.Sprintf("NOPERM %s is for root and the daemon's own user; why: it concerns everybody's data, "+
+			"and you are uid %d; fix: sudo kvctl %s", strings.ToUpper(cmd.words()), s.UID, strings.ToUpper(cmd.words())))
+		return
+	}
 	if cmd.Flags&LoadsCode != 0 && !s.MayLoad {
+		c.Reply.Rejected = true
 		c.Fail(fmt.Sprintf("NOPERM %s is for root and the daemon's own user; why: it loads code into the daemon, "+
 			"and you are uid %d; fix: sudo kvctl %s", strings.ToUpper(cmd.words()), s.UID, strings.ToUpper(cmd.words())))
 		return

@@ -121,7 +121,7 @@ var flagOrder = []struct {
 }{
 	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"}, {PubSub, "pubsub"}, {NoScript, "noscript"},
 	{Blocking, "blocking"}, {Loading, "loading"}, {Stale, "stale"}, {Fast, "fast"}, {NoAuth, "no_auth"},
-	{AllowBusy, "allow_busy"}, {SkipMonitor, "skip_monitor"}, {SkipSlowlog, "skip_slowlog"}, {NoMulti, "no_multi"},
+	{AllowBusy, "allow_busy"}, {SkipMonitor, "skip_monitor"}, {SkipSlowlog, "skip_slowlog"}, {NoAsyncLoading, "no_async_loading"}, {NoMulti, "no_multi"},
 	{NoMandatoryKeys, "no_mandatory_keys"}, {MovableKeys, "movablekeys"},
 }
 
@@ -138,7 +138,7 @@ func (cmd *Command) flagNames() []string {
 // categories are the ACL categories, in Redis's order, that follow from flags
 // and group.
 func (cmd *Command) categories() []string {
-	admin := cmd.Flags&Admin != 0
+	admin := cmd.Flags&(Admin|AdminCategory) != 0
 	fast := cmd.Flags&Fast != 0
 	in := []struct {
 		is   bool

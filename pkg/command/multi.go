@@ -86,7 +86,7 @@ func (c *Call) queue() bool {
 		c.Fail(notInMulti)
 		return true
 	}
-	c.Reply.Fixed = replyQueued
+	c.Reply.Fixed, c.Reply.Queued = replyQueued, true
 	if q.failed {
 		return true // it will not be carried out
 	}

@@ -40,17 +40,32 @@ func Table() []*Command { return table }
 func init() {
 	for _, group := range [][]*Command{
 		stringCommands, genericCommands, connectionCommands, transactionCommands, pubsubCommands, serverCommands, engineCommands,
+		adminCommands,
 	} {
 		table = append(table, group...)
 	}
 	for _, cmd := range table {
 		cmd.full = cmd.Name
 		addName(cmd.Name, cmd)
+		cmd.number()
+		cmd.Subcommands = append(cmd.Subcommands, moreSubcommands[cmd.Name]...)
 		for _, sub := range cmd.Subcommands {
 			sub.parent, sub.full = cmd, cmd.Name+"|"+sub.Name
+			sub.number()
 		}
 	}
 }
+
+var numbered int
+
+// number gives the command its Index.
+func (cmd *Command) number() {
+	cmd.Index = numbered
+	numbered++
+}
+
+// Count is how many commands and subcommands there are: Index is below it.
+func Count() int { return numbered }
 
 // Usage is the command as the manual writes it: upper case, then the arguments.
 func (cmd *Command) Usage() string {

@@ -129,6 +129,8 @@ func (r *Reactor) got(c *Conn, n int, errno unix.Errno) bool {
 		r.endOfInput(c)
 		return false
 	}
+	r.traffic.BytesIn += uint64(n)
+	r.traffic.Reads++
 	return true
 }
 
@@ -177,6 +179,9 @@ func (r *Reactor) parse(c *Conn, data []byte) {
 	case Blocked:
 		c.blocked = true
 		r.blocked++
+		if !c.active {
+			r.watch(c) // no settle follows: not to be told of its input again
+		}
 	case Broken:
 		c.closing = true
 		rest = nil
@@ -267,6 +272,10 @@ func (r *Reactor) finish(c *Conn) {
 	}
 	r.watch(c)
 }
+
+// Kill closes c now; what waits to be written is dropped. Reactor's goroutine
+// only, also from [Handler.Execute].
+func (r *Reactor) Kill(c *Conn) { r.close(c) }
 
 // fail closes c at once: its socket takes nothing more.
 func (r *Reactor) fail(c *Conn) { r.close(c) }

@@ -110,6 +110,7 @@ type Reactor struct {
 	blocked int      // connections whose handler waits for something
 	deaf    bool     // no connection is accepted for a moment
 	garbage [][]byte // mappings to be given back after this tick
+	traffic Traffic
 
 	stop      bool
 	noRead    bool
@@ -120,6 +121,18 @@ type Reactor struct {
 	posted []func() // guarded by mu
 	ended  bool     // guarded by mu: Run has returned
 }
+
+// Traffic is what went through the sockets since the start.
+type Traffic struct {
+	BytesIn, BytesOut uint64
+	Reads, Writes     uint64 // system calls that moved bytes
+}
+
+// Traffic is the figures of now. Reactor's goroutine only.
+func (r *Reactor) Traffic() Traffic { return r.traffic }
+
+// SetLimits changes the limits for what comes. Reactor's goroutine only.
+func (r *Reactor) SetLimits(l Limits) { r.limits = l }
 
 // ErrEnded says that the reactor runs no more.
 var ErrEnded = errors.New("the reactor has ended")

@@ -23,6 +23,7 @@ func (r *Reactor) Send(c *Conn, buf []byte, refs []Ref) {
 		return
 	}
 	n, errno := send(c.FD, buf)
+	r.sent(n)
 	switch {
 	case errno == 0 && n == len(buf):
 		c.pushN = 0
@@ -30,6 +31,14 @@ func (r *Reactor) Send(c *Conn, buf []byte, refs []Ref) {
 		r.enqueue(c, buf, nil, n)
 	default:
 		r.fail(c)
+	}
+}
+
+// sent counts n bytes that a socket took.
+func (r *Reactor) sent(n int) {
+	if n > 0 {
+		r.traffic.BytesOut += uint64(n)
+		r.traffic.Writes++
 	}
 }
 
@@ -139,6 +148,7 @@ func (r *Reactor) flush(c *Conn) bool {
 			return false
 		}
 		if n > 0 {
+			r.sent(n)
 			left -= n
 			r.written(c, n)
 		}

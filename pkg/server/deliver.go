@@ -114,10 +114,15 @@ func (w *worker) render(cl *client) {
 // renderOne writes one reply.
 func (w *worker) renderOne(r *command.Reply) {
 	w.out.Proto = r.Proto
+	at, refs := len(w.out.Buf), len(w.out.Refs)
 	switch {
 	case r.Fixed != nil:
 		w.out.Raw(r.Fixed)
 	case r.Render != nil:
 		r.Render(&w.out, w.batch, r)
+	}
+	w.account(r, w.out.Buf[at:])
+	if r.Muted {
+		w.mute(&w.out, at, refs)
 	}
 }

@@ -5,7 +5,6 @@ import (
 
 	"kvstored/pkg/batch"
 	"kvstored/pkg/command"
-	"kvstored/pkg/reactor"
 )
 
 // store is the engine as commands see it in their Steps.
@@ -37,17 +36,10 @@ func (h host) Config(patterns []string) []string {
 // Clients is every open connection by id.
 func (h host) Clients() []*command.Session {
 	var all []*command.Session
-	h.w.r.Conns(func(c *reactor.Conn) {
-		if cl, ok := c.Data.(*client); ok {
-			all = append(all, &cl.Session)
-		}
-	})
-	slices.SortFunc(all, func(a, b *command.Session) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
+	for _, cl := range h.clients() {
+		cl.InBuf, cl.OutBuf = cl.conn.Buffered()
+		all = append(all, &cl.Session)
+	}
 	return all
 }
 

@@ -10,38 +10,61 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"kvstored/pkg/batch"
+	"kvstored/pkg/reactor"
+)
+
+// section is one section of INFO.
+type section struct {
+	name string
+	when int // onDefault, onAll
+	make func(w *worker, b *strings.Builder)
+}
+
+// When a section is written without being named: always, or with "all".
+const (
+	onDefault = iota
+	onAll
 )
 
 // infoSections are the sections of INFO in the order of Redis, with the
-// fields that monitors read; what does not exist here is left out or 0.
-var infoSections = []struct {
-	name string
-	make func(w *worker, b *strings.Builder)
-}{
-	{"Server", infoServer},
-	{"Clients", infoClients},
-	{"Memory", infoMemory},
-	{"Persistence", infoPersistence},
-	{"Stats", infoStats},
-	{"Replication", infoReplication},
-	{"CPU", infoCPU},
-	{"Cluster", infoCluster},
-	{"Keyspace", infoKeyspace},
-	{"Engine", infoEngine},
+// fields that monitors read; what does not exist here is left out, or 0 where
+// a Redis without that feature says 0.
+var infoSections = []section{
+	{"Server", onDefault, infoServer},
+	{"Clients", onDefault, infoClients},
+	{"Memory", onDefault, infoMemory},
+	{"Persistence", onDefault, infoPersistence},
+	{"Stats", onDefault, infoStats},
+	{"Replication", onDefault, infoReplication},
+	{"CPU", onDefault, infoCPU},
+	{"Modules", onDefault, func(*worker, *strings.Builder) {}},
+	{"Commandstats", onAll, infoCommandstats},
+	{"Errorstats", onDefault, infoErrorstats},
+	{"Latencystats", onAll, infoLatencystats},
+	{"Cluster", onDefault, infoCluster},
+	{"Keyspace", onDefault, infoKeyspace},
+	{"Engine", onDefault, infoEngine},
 }
 
-// Info writes the sections asked for; none, default, all and everything mean
-// all of them. Called in the lane.
+// Info writes the sections asked for, each once; none stands for default.
+// Called in the lane.
 func (h host) Info(sections []string) string {
-	all := len(sections) == 0
+	level := -1
+	if len(sections) == 0 {
+		level = onDefault
+	}
 	for i, s := range sections {
 		sections[i] = strings.ToLower(s)
-		all = all || slices.Contains([]string{"default", "all", "everything"}, sections[i])
+		switch sections[i] {
+		case "default":
+			level = max(level, onDefault)
+		case "all", "everything":
+			level = onAll
+		}
 	}
 	var b strings.Builder
 	for _, sec := range infoSections {
-		if !all && !slices.Contains(sections, strings.ToLower(sec.name)) {
+		if sec.when > level && !slices.Contains(sections, strings.ToLower(sec.name)) {
 			continue
 		}
 		if b.Len() > 0 {
@@ -75,77 +98,114 @@ func infoServer(w *worker, b *strings.Builder) {
 	field(b, "multiplexing_api", "epoll")
 	field(b, "go_version", runtime.Version())
 	field(b, "process_id", os.Getpid())
+	field(b, "run_id", w.s.runID)
 	field(b, "tcp_port", 0)
 	field(b, "unix_socket", w.s.o.Socket)
 	field(b, "server_time_usec", time.Now().UnixMicro())
 	field(b, "uptime_in_seconds", int64(up.Seconds()))
 	field(b, "uptime_in_days", int64(up.Hours()/24))
+	if file, err := os.Executable(); err == nil {
+		field(b, "executable", file)
+	}
+	field(b, "io_threads_active", 0)
 }
 
 func infoClients(w *worker, b *strings.Builder) {
 	field(b, "connected_clients", w.s.figures.clients.Load())
 	field(b, "maxclients", w.s.o.Limits.Clients)
+	in, out := 0, 0
+	w.r.Conns(func(c *reactor.Conn) {
+		i, o := c.Buffered()
+		in, out = max(in, i), max(out, o)
+	})
+	field(b, "client_recent_max_input_buffer", in)
+	field(b, "client_recent_max_output_buffer", out)
 	field(b, "blocked_clients", 0)
 	field(b, "tracking_clients", 0)
+	field(b, "clients_in_timeout_table", 0)
 }
 
-func infoMemory(w *worker, b *strings.Builder) {
-	st, _ := w.s.o.Engine.Stat(batch.SpaceAll) // an engine without figures has none
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	field(b, "used_memory", st.Memory+m.HeapAlloc)
-	field(b, "used_memory_rss", residentBytes())
-	field(b, "used_memory_dataset", st.Memory)
-	field(b, "used_memory_payload", st.Payload)
-	field(b, "used_memory_host", m.Sys)
-	field(b, "reserved_memory", st.ReservedMemory)
-	field(b, "pinned_values", st.Pins)
-	field(b, "maxmemory", 0)
-	field(b, "maxmemory_policy", "noeviction")
-}
-
-// residentBytes is the process's resident set.
-func residentBytes() uint64 {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	var size, resident uint64
-	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
-		return 0
-	}
-	return resident * uint64(os.Getpagesize())
-}
-
-func infoPersistence(_ *worker, b *strings.Builder) {
+func infoPersistence(w *worker, b *strings.Builder) {
 	field(b, "loading", 0)
+	field(b, "async_loading", 0)
 	field(b, "rdb_changes_since_last_save", 0)
 	field(b, "rdb_bgsave_in_progress", 0)
+	field(b, "rdb_last_save_time", w.s.started.Unix())
+	field(b, "rdb_last_bgsave_status", "ok")
+	field(b, "rdb_last_bgsave_time_sec", -1)
+	field(b, "rdb_current_bgsave_time_sec", -1)
 	field(b, "aof_enabled", 0)
+	field(b, "aof_rewrite_in_progress", 0)
+	field(b, "aof_rewrite_scheduled", 0)
+	field(b, "aof_last_rewrite_time_sec", -1)
+	field(b, "aof_current_rewrite_time_sec", -1)
+	field(b, "aof_last_bgrewrite_status", "ok")
+	field(b, "aof_last_write_status", "ok")
 }
 
 func infoStats(w *worker, b *strings.Builder) {
-	f := &w.s.figures
+	f, st, t := &w.s.figures, &w.stats, w.traffic()
+	rate := st.rates.perSecond(int64(w.uptime()), w.counters())
 	field(b, "total_connections_received", f.accepted.Load())
 	field(b, "total_commands_processed", f.commands.Load())
+	field(b, "instantaneous_ops_per_sec", int64(rate[0]))
+	field(b, "total_net_input_bytes", t.BytesIn)
+	field(b, "total_net_output_bytes", t.BytesOut)
+	field(b, "instantaneous_input_kbps", fmt.Sprintf("%.2f", rate[1]/1024))
+	field(b, "instantaneous_output_kbps", fmt.Sprintf("%.2f", rate[2]/1024))
 	field(b, "rejected_connections", f.rejected.Load())
+	field(b, "sync_full", 0)
+	field(b, "sync_partial_ok", 0)
+	field(b, "sync_partial_err", 0)
 	field(b, "expired_keys", f.expired.Load())
 	field(b, "evicted_keys", f.evicted.Load())
+	field(b, "evicted_clients", 0)
+	field(b, "keyspace_hits", st.hits)
+	field(b, "keyspace_misses", st.misses)
+	field(b, "pubsub_channels", 0)
+	field(b, "pubsub_patterns", 0)
+	field(b, "latest_fork_usec", 0)
+	field(b, "total_forks", 0)
+	field(b, "migrate_cached_sockets", 0)
+	field(b, "slave_expires_tracked_keys", 0)
+	field(b, "tracking_total_keys", 0)
+	field(b, "tracking_total_items", 0)
+	field(b, "tracking_total_prefixes", 0)
+	field(b, "unexpected_error_replies", 0)
+	field(b, "total_error_replies", st.failed)
+	field(b, "total_reads_processed", t.Reads)
+	field(b, "total_writes_processed", t.Writes)
 	field(b, "total_ticks", f.ticks.Load())
 }
 
-func infoReplication(_ *worker, b *strings.Builder) {
+func infoReplication(w *worker, b *strings.Builder) {
 	field(b, "role", "master")
 	field(b, "connected_slaves", 0)
+	field(b, "master_failover_state", "no-failover")
+	field(b, "master_replid", w.s.runID)
+	field(b, "master_replid2", strings.Repeat("0", 40))
+	field(b, "master_repl_offset", 0)
+	field(b, "second_repl_offset", -1)
+	field(b, "repl_backlog_active", 0)
+	field(b, "repl_backlog_size", 0)
+	field(b, "repl_backlog_first_byte_offset", 0)
+	field(b, "repl_backlog_histlen", 0)
 }
 
+// infoCPU is the processor time of the process, of its children (trials of
+// engines), and of the reactor's thread, on which this runs.
 func infoCPU(_ *worker, b *strings.Builder) {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		return
+	for _, who := range []struct {
+		who  int
+		name string
+	}{{unix.RUSAGE_SELF, ""}, {unix.RUSAGE_CHILDREN, "_children"}, {unix.RUSAGE_THREAD, "_main_thread"}} {
+		var u unix.Rusage
+		if err := unix.Getrusage(who.who, &u); err != nil {
+			continue
+		}
+		field(b, "used_cpu_sys"+who.name, seconds(u.Stime))
+		field(b, "used_cpu_user"+who.name, seconds(u.Utime))
 	}
-	field(b, "used_cpu_sys", seconds(u.Stime))
-	field(b, "used_cpu_user", seconds(u.Utime))
 }
 
 func seconds(t unix.Timeval) string { return fmt.Sprintf("%d.%06d", t.Sec, t.Usec) }

@@ -55,12 +55,18 @@ func (w *worker) keep() {
 	w.s.keeperAt = time.Time{}
 	w.s.keeperMu.Unlock()
 	w.due = 0
+	if w.dormant {
+		w.r.Sweep()
+		return
+	}
 	now := time.Now()
 	e := w.s.o.Engine
 	e.Lock()
 	next := w.maintain(now.UnixMilli(), w.budget)
 	e.Unlock()
-	w.tune(time.Since(now))
+	took := time.Since(now)
+	w.pace(took)
+	w.latency.note("expire-cycle", now.UnixMilli(), uint64(took))
 	w.r.Sweep()
 	switch {
 	case w.behind && w.quiet:
@@ -89,13 +95,13 @@ func (w *worker) maintain(now int64, budget uint64) (next int64) {
 // left: what is written with an expiry time must not come faster than what
 // has expired goes. The lane is held.
 func (w *worker) keepUp(writes int) {
-	if w.behind {
+	if w.behind && !w.dormant {
 		w.maintain(w.now, uint64(min(writes*keepUpPerWrite, keepUpMost)))
 	}
 }
 
-// tune fits the budget to the time that the last slice took.
-func (w *worker) tune(took time.Duration) {
+// pace fits the budget to the time that the last slice took.
+func (w *worker) pace(took time.Duration) {
 	switch {
 	case took > keeperSlice:
 		w.budget = max(w.budget/2, 16)

@@ -12,6 +12,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,7 +58,13 @@ type Options struct {
 	// Socket is the path of the first listener, for CLIENT LIST and INFO.
 	Socket string
 	// Settings is the configuration as name, value pairs in table order.
-	Settings func() []command.Pair
+	Settings   func() []command.Pair
+	Thresholds Thresholds
+	// Set changes settings by name, all or none, and returns what follows;
+	// Rewrite makes that last; Shutdown ends the program. The lane is held.
+	Set      func(names, values []string) (reactor.Limits, Thresholds, error)
+	Rewrite  func() error
+	Shutdown func(now bool)
 	// Reload re-reads the configuration and swaps to path ("": what the
 	// configuration says); Check tries a library. Both call done from any
 	// goroutine.
@@ -69,6 +77,8 @@ type Server struct {
 	o       Options
 	work    *worker
 	started time.Time
+	runID   string // random, of this run
+	startup uint64 // bytes of the heap when it was made
 	lastID  atomic.Uint64
 	figures figures
 
@@ -110,7 +120,10 @@ func New(o Options) (*Server, error) {
 	if o.Limits == (reactor.Limits{}) {
 		o.Limits = DefaultLimits
 	}
-	s := &Server{o: o, started: time.Now()}
+	s := &Server{o: o, started: time.Now(), runID: fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32())}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	s.startup = m.HeapAlloc
 	w, err := newWorker(s)
 	if err != nil {
 		return nil, fmt.Errorf("make a server: %w", err)
@@ -137,7 +150,12 @@ func (s *Server) Run() {
 
 // Stop ends Run: nothing new is accepted, what was received is answered, for
 // at most grace.
-func (s *Server) Stop(grace time.Duration) error { return s.work.r.Stop(grace) }
+func (s *Server) Stop(grace time.Duration) error {
+	if err := s.work.r.Post(s.work.endPause); err != nil {
+		return err
+	}
+	return s.work.r.Stop(grace)
+}
 
 // Figures is what a server has to say of itself.
 type Figures struct {

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"kvstored/pkg/batch"
 	"kvstored/pkg/command"
 	"kvstored/pkg/resp"
@@ -61,7 +63,7 @@ func (h host) Transact(x *command.Exec, r *command.Reply, q *command.Queue) {
 		multi *command.Queue
 	}{s.DB, s.Proto, s.Multi}
 	s.DB, s.Proto, s.Multi = r.DB, r.Proto, nil
-	m := &w.multi
+	m, from := &w.multi, time.Now()
 	m.begin()
 	out.Array(q.Len())
 	q.Each(m.batch.Scratch.Copy, func(args [][]byte) { w.transactOne(x, out, s, args) })
@@ -79,6 +81,7 @@ func (h host) Transact(x *command.Exec, r *command.Reply, q *command.Queue) {
 		w.keepUp(n)
 	}
 	w.s.figures.commands.Add(uint64(q.Len()))
+	w.stats.endTransaction(m.replies, time.Since(from))
 	m.end()
 }
 
@@ -112,7 +115,10 @@ func (w *worker) transactOne(x *command.Exec, out *resp.Writer, s *command.Sessi
 	if w.inner.Writes() > 0 {
 		w.wrote = true
 	}
-	out.Raw(w.flatten(inner))
+	text := w.flatten(inner)
+	w.stats.tallyInner(r, m.batch, text)
+	out.Raw(text)
+	m.done = len(m.replies)
 }
 
 // flush carries out what is planned, as one run that is all or nothing for
@@ -128,7 +134,9 @@ func (w *worker) flush(out *resp.Writer) {
 	for ; m.done < len(m.replies); m.done++ {
 		r := &m.replies[m.done]
 		out.Proto = r.Proto
+		at := len(out.Buf)
 		w.renderWithin(out, m.batch, r)
+		w.stats.tallyInner(r, m.batch, out.Buf[at:])
 	}
 }
 

@@ -29,7 +29,8 @@ type client struct {
 	parser *resp.Parser // its place in a large request, else nil
 	from   int          // its replies of this tick: worker.replies[from:to]
 	to     int
-	weight int // bytes of a reply: rises at once, falls by halves
+	weight int  // bytes of a reply: rises at once, falls by halves
+	paused bool // waits for the end of a pause
 
 	topics   [command.SubKinds]map[string]*topic // what it is subscribed to
 	letters  []delivery                          // of this tick, not written yet
@@ -86,10 +87,19 @@ type worker struct {
 	watches watches
 	current *client // whose Step runs
 	multi   transaction
+	stats   statistics
+	slowlog slowlog
+	slowAt  uint64 // nanoseconds
+	latency latency
+	pause   pause
+	base    reactor.Traffic // of the last CONFIG RESETSTAT
+	dormant bool            // DEBUG SET-ACTIVE-EXPIRE 0
 }
 
 func newWorker(s *Server) (*worker, error) {
-	w := &worker{s: s, budget: 256, batch: batch.New(), inner: batch.New(), scan: batch.NewScan()}
+	w := &worker{s: s, budget: 256, batch: batch.New(), inner: batch.New(), scan: batch.NewScan(),
+		stats: newStatistics()}
+	w.setThresholds(s.o.Thresholds)
 	r, err := reactor.New(w, s.o.Limits, func() uint64 { return s.lastID.Add(1) })
 	if err != nil {
 		return nil, err
@@ -163,6 +173,9 @@ func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor
 		if len(w.replies) >= most || w.batch.Room() < resp.MaxInline {
 			return taken, 0, reactor.Full
 		}
+		if w.pause.mode != pauseNone && w.holdsLine(data[taken:]) {
+			return taken, 0, cl.hold()
+		}
 		n, err := p.Next(data[taken:])
 		if err != nil {
 			need, v = w.unfinished(cl, p, len(data)-taken, err)
@@ -171,11 +184,14 @@ func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor
 		if w.batch.Room() < len(p.Args)+command.MinRoom {
 			return taken, 0, reactor.Full
 		}
+		if w.pause.mode != pauseNone && w.holds(cl, p.Args) {
+			return taken, 0, cl.hold()
+		}
 		taken += n
 		if len(p.Args) == 0 {
 			continue
 		}
-		v = w.plan(cl, p.Args)
+		v = w.plan(cl, p.Args, data[taken-n:taken])
 		if v != reactor.NeedMore && (v != reactor.Full || taken < len(data)) {
 			return taken, 0, v
 		}
@@ -205,8 +221,9 @@ func (w *worker) unfinished(cl *client, p *resp.Parser, left int, err error) (ne
 	return need, reactor.NeedMore
 }
 
-// plan turns one request into operations and a reply to be made.
-func (w *worker) plan(cl *client, args [][]byte) reactor.Verdict {
+// plan turns one request into operations and a reply to be made. raw is the
+// request as it came.
+func (w *worker) plan(cl *client, args [][]byte, raw []byte) reactor.Verdict {
 	w.begin()
 	i := len(w.replies)
 	if i < cap(w.replies) {
@@ -220,6 +237,14 @@ func (w *worker) plan(cl *client, args [][]byte) reactor.Verdict {
 	cl.LastSeen = w.now
 	cl.Commands++
 	command.Dispatch(c)
+	if r.Muted = cl.Quiet != 0 && cl.Quiet.Hush(); raw[0] == '*' {
+		r.Raw = raw
+	} else if r.Args == nil {
+		c.Keep()
+	}
+	if r.Step == nil {
+		w.stats.weight += uint64(max(r.N, 1))
+	}
 	if r.Step != nil {
 		r.Op = w.batch.Len()
 		w.steps = append(w.steps, step{i, cl})
@@ -240,7 +265,7 @@ func (w *worker) plan(cl *client, args [][]byte) reactor.Verdict {
 func (w *worker) Execute() {
 	e := w.s.o.Engine
 	e.Lock()
-	done := 0
+	done, from := 0, time.Now()
 	for _, st := range w.steps {
 		r := &w.replies[st.reply]
 		w.run(done, r.Op)
@@ -249,6 +274,8 @@ func (w *worker) Execute() {
 		w.step(r, st.cl)
 	}
 	w.run(done, w.batch.Len())
+	w.stats.laneNS += int64(time.Since(from))
+	w.stats.share()
 	w.countEvents(w.batch.Events())
 	if n := w.batch.Writes(); n > 0 {
 		w.wrote = true
@@ -279,11 +306,13 @@ func (w *worker) carryOut(b *batch.Batch, from, to int) error {
 
 // step runs one Step; its reply is ready when it returns, or it waits.
 func (w *worker) step(r *command.Reply, cl *client) {
-	x := &w.exec
+	x, from := &w.exec, time.Now()
 	w.current = cl
 	x.Start(w.now, &resp.Writer{Proto: r.Proto})
-	x.Later = func(*command.Reply) func(func(*resp.Writer)) { return w.later(cl) }
+	x.Later = func(r *command.Reply) func(func(*resp.Writer)) { return w.later(cl, r.Muted) }
 	r.Step(x, r)
+	r.Took = int64(time.Since(from))
+	w.stats.laneNS -= r.Took
 	if r.Pending {
 		return
 	}
@@ -315,12 +344,14 @@ func (w *worker) flatten(x *resp.Writer) []byte {
 
 // later returns the function that answers cl's pending request, from any
 // goroutine, and lets the connection go on.
-func (w *worker) later(cl *client) func(func(*resp.Writer)) {
+func (w *worker) later(cl *client, muted bool) func(func(*resp.Writer)) {
 	return func(reply func(*resp.Writer)) {
 		_ = w.r.Post(func() { // ended: there is nobody left to answer
 			out := resp.Writer{Proto: cl.Proto}
 			reply(&out)
-			w.r.Send(cl.conn, w.flatten(&out), nil)
+			if flat := w.flatten(&out); !muted {
+				w.r.Send(cl.conn, flat, nil)
+			}
 			w.r.Resume(cl.conn)
 		})
 	}
@@ -359,6 +390,25 @@ func (w *worker) Answer(c *reactor.Conn) {
 	w.r.Send(c, out.Buf, w.refs)
 }
 
+// account counts one request; text is its reply.
+func (w *worker) account(r *command.Reply, text []byte) {
+	failed := len(text) > 0 && text[0] == '-'
+	w.stats.tally(r, w.batch, failed, text)
+	if cost := w.stats.cost(r); cost >= w.slowAt {
+		w.slow(r, cost)
+	}
+}
+
+// mute takes back the reply that begins at `at`: its client does not want it.
+func (w *worker) mute(out *resp.Writer, at, refs int) {
+	for _, ref := range out.Refs[refs:] {
+		if ref.Pin != 0 {
+			w.Unpin(ref.Pin)
+		}
+	}
+	out.Buf, out.Refs = out.Buf[:at], out.Refs[:refs]
+}
+
 // keptOut is how large a reply buffer may stay between ticks.
 const keptOut = 1 << 20
 
@@ -370,6 +420,8 @@ func (w *worker) Done() {
 	w.at = outsideTick
 	w.s.figures.commands.Add(uint64(len(w.replies)))
 	w.s.figures.ticks.Add(1)
+	w.stats.endTick()
+	w.stats.rates.sample(int64(time.Since(w.s.started)), w.counters())
 	for _, st := range w.steps { // their replies may be large; the others' are reused as they are
 		w.replies[st.reply] = command.Reply{}
 	}
