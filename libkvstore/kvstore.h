@@ -39,6 +39,8 @@
  *
  * CHANGES (version, date, what)
  *   1  2026-11-23  first version, not yet frozen
+ *   1  2026-11-23  KV_CAP_LIMIT, limit(): a limit of memory that changes while the store
+ *                  is open, and what to remove to stay below it
  */
 #ifndef KVSTORE_H
 #define KVSTORE_H
@@ -101,6 +103,7 @@ enum kv_status {
 #define KV_CAP_EXCLUSIVE (1ull << 10) /* one store per directory may be open at a time */
 #define KV_CAP_HANDOVER (1ull << 11) /* offer(), accept() and resume() */
 #define KV_CAP_NO_UNLOAD (1ull << 12) /* the library cannot be unmapped; the host counts it */
+#define KV_CAP_LIMIT    (1ull << 13) /* limit(): changes the memory limit, evicts */
 #define KV_CAP_MAY_IGNORE (1ull << 32)
 /*
  * The engine never waits for anything in exec() and maintain(), and each
@@ -470,6 +473,33 @@ struct kv_stat {
 	uint32_t reserved;
 };
 
+/* ------------------------------------------------------------------- limit */
+
+/* What an engine does when the limit of memory is reached. */
+enum kv_policy {
+	KV_KEEP_ALL = 0,     /* answers KV_NO_MEMORY to what needs more */
+	KV_EVICT_USE = 10,   /* removes what is least likely to be used again, as it sees it */
+	KV_EVICT_RANDOM = 20, /* removes any entries */
+	KV_EVICT_SOONEST = 30 /* removes those that expire next; with KV_LIMIT_VOLATILE only */
+};
+
+#define KV_LIMIT_VOLATILE (1u << 0) /* only entries with an expiry time may be removed */
+
+/*
+ * The limit of a store's memory, as kv_stat.reserved_memory counts it, in place of
+ * kv_open.max_memory.  Every entry that is removed to stay below it is reported as
+ * KV_EVICTED by the exec() or maintain() that did it; pinned values are not removed for
+ * it.  An operation does no more of that work than its own size asks for; a limit that
+ * is lowered is reached by and by.
+ */
+struct kv_limit {
+	uint32_t size;
+	uint32_t policy;     /* enum kv_policy */
+	uint32_t flags;      /* KV_LIMIT_ flags */
+	uint32_t reserved;
+	uint64_t max_memory; /* bytes, 0: no limit */
+};
+
 /* --------------------------------------------------------------- hand-over */
 
 /* One piece of memory that changes hands. */
@@ -502,7 +532,8 @@ struct kv_offer {
  * as long as the library is loaded.  The host copies the smaller of `size`
  * and its own into a zeroed structure, then checks what it must have: name,
  * version, format, open, close, exec; scan and stat with KV_CAP_SCAN; offer,
- * accept and resume with KV_CAP_HANDOVER; commit with KV_CAP_DURABLE.
+ * accept and resume with KV_CAP_HANDOVER; commit with KV_CAP_DURABLE; limit with
+ * KV_CAP_LIMIT.
  */
 struct kvstore_engine {
 	uint32_t size;         /* sizeof (struct kvstore_engine) */
@@ -561,6 +592,13 @@ struct kvstore_engine {
 	int (*offer)(kv_store *store, struct kv_offer *offer);
 	int (*accept)(const struct kv_open *open, const struct kv_offer *offer, kv_store **store);
 	int (*resume)(kv_store *store);
+
+	/*
+	 * Sets the limit of memory, in bounded time, at any time between other calls.
+	 * KV_OK, or KV_UNSUPPORTED: this policy is not known here, and the limit stays
+	 * what it was.  Needed with KV_CAP_LIMIT.
+	 */
+	int (*limit)(kv_store *store, const struct kv_limit *limit);
 };
 
 /*

@@ -85,6 +85,7 @@ func describe(c *C.struct_kvh_library) Info {
 			commit: e.commit == nil, release: e.release == nil, scan: e.scan == nil,
 			stat: e.stat == nil, maintain: e.maintain == nil,
 			offer: e.offer == nil, accept: e.accept == nil, resume: e.resume == nil,
+			limit: e.limit == nil,
 		},
 	}
 }
@@ -117,7 +118,7 @@ func becomeTrial() { C.kvh_become_trial() }
 
 // settings is what open and accept are told.
 type settings struct {
-	maxMemory uint64
+	maxMemory uint64 // 0: none
 	now       int64
 	seed      uint64
 	logFD     int // -1: what the engine logs is dropped
@@ -216,6 +217,14 @@ func (s *store) maintain(m *batch.MaintainHeader) batch.Status {
 // stat fills in st.
 func (s *store) stat(st *batch.Stat) batch.Status {
 	return batch.Status(C.kvh_stat(C.uintptr_t(s.addr), (*C.struct_kv_stat)(unsafe.Pointer(st))))
+}
+
+// limit sets the limit of memory.
+func (s *store) limit(l Limit) batch.Status {
+	policy, flags := l.Policy.forEngine()
+	c := C.struct_kv_limit{size: C.sizeof_struct_kv_limit, policy: C.uint32_t(policy), flags: C.uint32_t(flags),
+		max_memory: C.uint64_t(l.MaxMemory)}
+	return batch.Status(C.kvh_limit(s.c(), &c))
 }
 
 // release gives pins back.

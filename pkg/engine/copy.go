@@ -100,6 +100,7 @@ func (c *copying) finish() error {
 	}
 	c.h.copy = nil
 	c.h.cur = c.next
+	c.h.keepTo(c.s.limit())
 	c.h.pins.replaced(c.old, c.next)
 	if c.old.lib.info.Has(CapScan) && c.s.copied == 0 {
 		c.h.wrote = false

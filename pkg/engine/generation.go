@@ -90,7 +90,11 @@ func loadImage(image *Image) (*library, error) {
 
 // settings is what a store of this generation is opened with.
 func (h *Host) settings(g *generation) settings {
-	return settings{maxMemory: h.opts.MaxMemory, now: time.Now().UnixMilli(), seed: randomSeed(), logFD: g.logs.fd()}
+	most := uint64(0)
+	if g.lib.info.Has(CapLimit) { // another one would not let it be raised
+		most = h.limit.Load().MaxMemory
+	}
+	return settings{maxMemory: most, now: time.Now().UnixMilli(), seed: randomSeed(), logFD: g.logs.fd()}
 }
 
 func randomSeed() uint64 {

@@ -17,8 +17,8 @@ type Options struct {
 	Trust
 	// Rule is the rule of the configuration that chose the first library.
 	Rule string
-	// MaxMemory is the limit of a store in bytes; 0: none.
-	MaxMemory uint64
+	// Limit is the limit of memory until SetLimit.
+	Limit Limit
 	// Check is how libraries are tried before they are loaded.
 	Check CheckOptions
 	// Log takes what the host and the engines report; nil drops it.
@@ -43,14 +43,16 @@ type Host struct {
 	lane    sync.Mutex
 	waiting atomic.Int32 // goroutines that wait for the lane
 
-	cur    *generation  // guarded by lane; nil after Close
-	copy   *copying     // guarded by lane; not nil while a swap copies
-	failed error        // guarded by lane; the store is unusable
-	wrote  bool         // guarded by lane; something was ever written into this store
-	execs  uint64       // guarded by lane; batches carried out
-	latest int64        // guarded by lane; the highest now there was
-	pins   pinTable     // guarded by lane, but for its queue
-	house  *batch.Batch // guarded by lane; events of Maintain
+	cur    *generation           // guarded by lane; nil after Close
+	copy   *copying              // guarded by lane; not nil while a swap copies
+	failed error                 // guarded by lane; the store is unusable
+	wrote  bool                  // guarded by lane; something was ever written into this store
+	execs  uint64                // guarded by lane; batches carried out
+	latest int64                 // guarded by lane; the highest now there was
+	pins   pinTable              // guarded by lane, but for its queue
+	house  *batch.Batch          // guarded by lane; events of Maintain
+	full   atomic.Bool           // the data is above its limit; written with the lane held
+	limit  atomic.Pointer[Limit] // written with the lane held
 
 	numbers atomic.Uint64 // generations so far
 
@@ -67,6 +69,7 @@ func Open(path string, opts Options) (*Host, error) {
 	}
 	h := &Host{opts: opts}
 	h.trust.Store(&opts.Trust)
+	h.limit.Store(&opts.Limit)
 	image, err := ReadImage(path, opts.Trust)
 	if err != nil {
 		return nil, err
@@ -92,7 +95,16 @@ func (h *Host) start(image *Image) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := gen.canKeep(*h.limit.Load()); err != nil {
+		gen.drop()
+		return nil, err
+	}
 	if err := h.open(gen); err != nil {
+		gen.drop()
+		return nil, err
+	}
+	if err := gen.applyLimit(*h.limit.Load()); err != nil {
+		gen.store.close(false)
 		gen.drop()
 		return nil, err
 	}
@@ -142,6 +154,7 @@ func (h *Host) Exec(b *batch.Batch, from, to int, now int64) error {
 	}
 	if b.Writes() > 0 {
 		h.wrote = true
+		h.weigh()
 	}
 	if h.copy != nil {
 		h.copy.follow(b, from, to, now, eventsAfter(sealed, mark))
@@ -232,6 +245,7 @@ func (h *Host) Maintain(now int64, budget uint64) (more bool, next int64) {
 	if h.copy != nil {
 		h.copy.follow(h.house, 0, 0, now, h.house.Events())
 	}
+	h.weigh()
 	if st != batch.OK {
 		h.opts.Log.Warn("housekeeping failed", zap.String("engine", h.EngineName()), zap.Stringer("status", st))
 		return false, 0

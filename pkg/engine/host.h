@@ -96,6 +96,7 @@ int kvh_exec_wide(uintptr_t store, uintptr_t batch);
 int kvh_scan(uintptr_t store, uintptr_t scan);
 int kvh_maintain(uintptr_t store, struct kv_maintain *maintain);
 int kvh_stat(uintptr_t store, struct kv_stat *stat);
+int kvh_limit(struct kvh_store *store, const struct kv_limit *limit);
 void kvh_release(uintptr_t store, const uint64_t *pins, uint64_t count);
 
 /* The guarded exec of engines that lack something; see guard.c. */

@@ -20,15 +20,16 @@ const (
 	CapExclusive uint64 = 1 << 10
 	CapHandover  uint64 = 1 << 11
 	CapNoUnload  uint64 = 1 << 12
+	CapLimit     uint64 = 1 << 13
 
 	CapPrompt uint64 = 1 << 32
 
-	capKnown     uint64 = 1<<13 - 1
+	capKnown     uint64 = 1<<14 - 1
 	capMayIgnore uint64 = 1 << 32
 )
 
 var capNames = [64]string{"delete", "expiry", "spaces", "tags", "scan", "ordered", "binary",
-	"update", "durable", "blocking", "exclusive", "handover", "no-unload", 32: "prompt"}
+	"update", "durable", "blocking", "exclusive", "handover", "no-unload", "limit", 32: "prompt"}
 
 // CapNames lists the flags by name, in the order of kvstore.h, unknown ones as
 // numbers.
@@ -73,7 +74,7 @@ type Info struct {
 type missing struct {
 	name, version, format                          bool
 	open, close, exec, commit, release, scan, stat bool
-	maintain, offer, accept, resume                bool
+	maintain, offer, accept, resume, limit         bool
 }
 
 // Has tells whether the engine has all of the capabilities.
@@ -124,6 +125,7 @@ func (i *Info) checkMembers() *Refusal {
 		{m.offer && hand, "offer(), which its capability handover promises"},
 		{m.accept && hand, "accept(), which its capability handover promises"},
 		{m.resume && hand, "resume(), which its capability handover promises"},
+		{m.limit && i.Has(CapLimit), "limit(), which its capability limit promises"},
 		{m.commit && i.Has(CapDurable), "commit(), which its capability durable promises"},
 		{m.stat && !m.release, "stat(), which counts the pins that release() gives back"},
 	} {

@@ -10,11 +10,16 @@ type Request struct {
 	Rule string
 	// Trust, where the configuration changed; nil: as before.
 	Trust *Trust
+	// Limit of memory, where the configuration changed; nil: as before.
+	Limit *Limit
 }
 
 // same tells whether one run answers both requests.
 func (r *Request) same(other *Request) bool {
 	if r.Path != other.Path || r.Rule != other.Rule || (r.Trust == nil) != (other.Trust == nil) {
+		return false
+	}
+	if (r.Limit == nil) != (other.Limit == nil) || r.Limit != nil && *r.Limit != *other.Limit {
 		return false
 	}
 	return r.Trust == nil || *r.Trust == *other.Trust

@@ -238,6 +238,13 @@ int kvh_stat(uintptr_t store, struct kv_stat *stat)
 	return s->library->engine.stat(s->store, stat);
 }
 
+int kvh_limit(struct kvh_store *store, const struct kv_limit *limit)
+{
+	if (store->library->engine.limit == NULL)
+		return KV_UNSUPPORTED;
+	return store->library->engine.limit(store->store, limit);
+}
+
 void kvh_release(uintptr_t store, const uint64_t *pins, uint64_t count)
 {
 	struct kvh_store *s = (struct kvh_store *)store;

@@ -143,6 +143,11 @@ func (s *swap) exchange() (Outcome, error) {
 	}
 	if image.SHA256 == s.old.image.SHA256 {
 		image.Close() // what the status needs of it stays
+		if s.request.Limit != nil {
+			if err := h.SetLimit(*s.request.Limit); err != nil {
+				return Outcome{}, err
+			}
+		}
 		h.status.sameFrom(image, s.request.Rule)
 		return Outcome{Unchanged: true}, nil
 	}
@@ -157,10 +162,22 @@ func (s *swap) exchange() (Outcome, error) {
 		image.Close()
 		return Outcome{}, err
 	}
+	if err := s.next.canKeep(s.limit()); err != nil {
+		s.abandon()
+		return Outcome{}, err
+	}
 	if canHandOver(&s.old.lib.info, &s.next.lib.info) {
 		return s.handOver()
 	}
 	return s.replace()
+}
+
+// limit is the one that holds from the switch on.
+func (s *swap) limit() Limit {
+	if s.request.Limit != nil {
+		return *s.request.Limit
+	}
+	return *s.h.limit.Load()
 }
 
 // canHandOver tells whether a store can pass from old to next as it is.
@@ -183,6 +200,7 @@ func (s *swap) handOver() (Outcome, error) {
 		s.next.store = st
 		h.pins.moved(s.old, s.next)
 		h.cur = s.next
+		s.h.keepTo(s.limit())
 	} else if broken {
 		h.fatal(fmt.Errorf("engine %s could not resume after a failed hand-over: %w", s.old.title(), err))
 	}

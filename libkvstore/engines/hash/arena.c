@@ -390,7 +390,7 @@ uint64_t arena_trim(struct kv_store *st, uint64_t budget, bool *more)
 	struct header *h = st->h;
 	uint64_t used = 0;
 
-	while (h->region_frees > KEEP_REGIONS) {
+	while (h->region_frees > (evict_pressed(h) ? 0 : KEEP_REGIONS)) {
 		uint32_t r = h->region_free - 1;
 		struct region *rg = &st->regions[r];
 

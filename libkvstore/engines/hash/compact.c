@@ -3,7 +3,8 @@
  *
  * One region at a time is shut and emptied: its entries are copied to gaps elsewhere,
  * then the region is given back.  Work starts when a quarter of all regions is gaps,
- * and a region is worth it when at least a quarter of it is free.
+ * and a region is worth it when at least a quarter of it is free; where entries have to
+ * be evicted to stay below the limit, a twelfth and a sixteenth.
  */
 #include "store.h"
 
@@ -11,6 +12,7 @@
 #define SEARCH 2048u        /* regions looked at for one to be emptied */
 #define SPARE_REGIONS 2u    /* gaps of this many regions are left alone */
 #define WORTH (REGION_GRANULES / 4 * 3)
+#define WORTH_PRESSED (REGION_GRANULES / 16 * 15)
 #define MOVE_COST 4u        /* units of budget */
 #define BEGIN_COST 512u
 
@@ -24,6 +26,8 @@ static bool too_many_gaps(const struct header *h)
 {
 	uint64_t all = (uint64_t)h->region_used * REGION_GRANULES;
 
+	if (evict_pressed(h))
+		return h->free_granules > all / 12;
 	return h->free_granules > SPARE_REGIONS * REGION_GRANULES && h->free_granules > all / 4;
 }
 
@@ -32,7 +36,7 @@ static uint32_t choose(struct kv_store *st)
 {
 	struct header *h = st->h;
 	uint32_t best = 0;
-	uint32_t least = WORTH;
+	uint32_t least = evict_pressed(h) ? WORTH_PRESSED : WORTH;
 
 	for (uint32_t i = 0; i < SEARCH && i < h->region_count; i++) {
 		uint32_t r = h->move_next++ % h->region_count;

@@ -31,6 +31,7 @@ static void header_fill(struct kv_store *st, const struct kv_open *open)
 	h->pool_top = CHUNK_LINES;
 	h->large_top = 1;
 	h->due = INT64_MAX;
+	h->chance = hash_step(&state);
 }
 
 /* The first pages of `meta`; the limit is checked when it is known where to count. */
@@ -95,6 +96,8 @@ int hash_maintain(kv_store *st, struct kv_maintain *m)
 	bool more = false;
 	uint64_t used = expiry_pass(st, m->now, m->budget, m->events, &more);
 
+	if (used < m->budget)
+		used += evict_ahead(st, m->now, m->budget - used, m->events, &more);
 	for (size_t i = 0; i < sizeof slices / sizeof slices[0]; i++) {
 		if (used >= m->budget)
 			more |= true;
@@ -158,7 +161,8 @@ static const struct kvstore_engine descriptor = {
 	.version = KV_ENGINE_VERSION,
 	.format = FORMAT,
 	.capabilities = KV_CAP_DELETE | KV_CAP_EXPIRY | KV_CAP_SPACES | KV_CAP_TAGS | KV_CAP_SCAN |
-			KV_CAP_BINARY | KV_CAP_UPDATE | KV_CAP_HANDOVER | KV_CAP_PROMPT,
+			KV_CAP_BINARY | KV_CAP_UPDATE | KV_CAP_HANDOVER | KV_CAP_LIMIT |
+			KV_CAP_PROMPT,
 	.thread_model = KV_THREADS_SERIAL,
 	.max_key = KEY_MAX,
 	.max_value = VALUE_MAX,
@@ -172,6 +176,7 @@ static const struct kvstore_engine descriptor = {
 	.offer = hash_offer,
 	.accept = hash_accept,
 	.resume = hash_resume,
+	.limit = hash_limit,
 };
 
 KVSTORE_EXPORT const struct kvstore_engine *kvstore_engine(void)

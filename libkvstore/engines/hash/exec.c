@@ -9,6 +9,7 @@
 
 #define GROUP 32u
 #define RECLAIM_TRIES 64
+#define AHEAD_PER_OP 16u /* units of eviction for each operation */
 #define KNOWN_FLAGS (KV_OP_WITH_NEXT | KV_OP_KEEP_EXPIRY)
 
 /* One operation being done. */
@@ -82,7 +83,7 @@ static void drop_gone(struct kv_store *st, struct turn *t)
 		t->stuck = true;
 		return;
 	}
-	store_remove(st, t->sp, t->hash, t->slot);
+	store_remove(st, t->sp, t->hash, t->slot, KV_EXPIRED);
 	t->slot = NULL;
 	index_shrink(st, t->sp);
 }
@@ -139,6 +140,7 @@ static int do_get(struct kv_store *st, struct turn *t)
 {
 	if (absent(t))
 		return KV_NOT_FOUND;
+	evict_touch(st, t->slot);
 	t->op->tag = t->entry.tag;
 	t->op->expiry = t->entry.expiry;
 	return give_value(st, t);
@@ -174,6 +176,8 @@ static int do_set(struct kv_store *st, struct turn *t)
 	f.sid = t->sp->sid;
 	if ((op->flags & KV_OP_KEEP_EXPIRY) && t->slot != NULL)
 		f.expiry = t->entry.expiry;
+	if (t->slot != NULL)
+		evict_touch(st, t->slot);
 	if (!entry_make(st, &f, &d))
 		return KV_NO_MEMORY;
 	if (op->value_len != 0)
@@ -189,7 +193,7 @@ static int do_delete(struct kv_store *st, struct turn *t)
 {
 	if (absent(t))
 		return KV_NOT_FOUND;
-	store_remove(st, t->sp, t->hash, t->slot);
+	store_remove(st, t->sp, t->hash, t->slot, ASKED_FOR);
 	index_shrink(st, t->sp);
 	return KV_OK;
 }
@@ -198,6 +202,8 @@ static int do_update(struct kv_store *st, struct turn *t)
 {
 	if (t->stuck)
 		return KV_NO_MEMORY;
+	if (t->slot != NULL)
+		evict_touch(st, t->slot);
 	return store_update(st, t->op, t->hash, t->slot, t->sp);
 }
 
@@ -238,6 +244,14 @@ static int judge(const struct kv_op *op)
 	return op->code != KV_CLEAR && op->key_len > KEY_MAX ? KV_TOO_LARGE : KV_OK;
 }
 
+/* After an operation found no memory; false when there is no more to be found. */
+static bool find_room(struct kv_store *st, struct kv_batch *batch, unsigned attempt)
+{
+	if (st->lacking != 0 && evicts(st->h))
+		return evict_now(st, batch->now, batch->events, attempt);
+	return store_reclaim(st);
+}
+
 static int do_one(struct kv_store *st, struct kv_batch *batch, struct kv_op *op, uint64_t hash)
 {
 	struct turn t;
@@ -254,9 +268,11 @@ static int do_one(struct kv_store *st, struct kv_batch *batch, struct kv_op *op,
 	t.op = op;
 	t.hash = hash;
 	do {
+		st->lacking = 0;
 		look_up(st, &t);
 		rc = dispatch(st, &t);
-	} while (UNLIKELY(rc == KV_NO_MEMORY) && tries++ < RECLAIM_TRIES && store_reclaim(st));
+	} while (UNLIKELY(rc == KV_NO_MEMORY) && tries++ < RECLAIM_TRIES &&
+		 find_room(st, batch, (unsigned)tries - 1));
 	return rc;
 }
 
@@ -274,6 +290,11 @@ int hash_exec(kv_store *st, struct kv_batch *batch)
 
 			op->status = do_one(st, batch, op, hash[i]);
 		}
+	}
+	if (evicts(st->h) && !(batch->flags & KV_BATCH_READ_ONLY)) {
+		bool more = false;
+
+		evict_ahead(st, batch->now, batch->count * AHEAD_PER_OP, batch->events, &more);
 	}
 	return KV_OK;
 }

@@ -79,6 +79,59 @@ void expiry_moved(struct kv_store *st, struct space *sp, uint64_t from, uint64_t
 		note_unit(st, sp, to, *due);
 }
 
+uint32_t expiry_due(const struct kv_store *st, const struct space *sp, uint64_t group)
+{
+	const uint32_t *due = group_of(st, sp, group * DUE_GROUP);
+
+	return due == NULL ? DUE_NONE : *due;
+}
+
+/* What expiry_soonest() has seen. */
+struct soonest {
+	uint64_t *slot;
+	struct bucket *head;
+	int64_t first;  /* when the entry of slot goes */
+	int64_t second; /* when the next one does */
+};
+
+static void soonest_of(const struct kv_store *st, struct bucket *head, struct soonest *s)
+{
+	for (struct bucket *line = head; line != NULL; line = index_next(st, line)) {
+		for (unsigned i = 0; i < index_width(line); i++) {
+			struct entry e;
+
+			if (!(line->slot[i] & SLOT_EXPIRY))
+				continue;
+			entry_read(st, line->slot[i], &e);
+			if (e.expiry == 0)
+				continue;
+			if (e.expiry < s->first && !entry_pinned(st, line->slot[i])) {
+				s->second = s->first;
+				s->first = e.expiry;
+				s->slot = &line->slot[i];
+				s->head = head;
+			} else if (e.expiry < s->second) {
+				s->second = e.expiry;
+			}
+		}
+	}
+}
+
+uint64_t *expiry_soonest(struct kv_store *st, struct space *sp, uint64_t group,
+			 struct bucket **head)
+{
+	struct soonest s = {.first = INT64_MAX, .second = INT64_MAX};
+	uint64_t b = group * DUE_GROUP;
+	uint32_t *due = group_of(st, sp, b);
+
+	for (unsigned i = 0; i < DUE_GROUP && b + i < sp->buckets; i++)
+		soonest_of(st, index_at(st, sp, b + i), &s);
+	if (due != NULL)
+		*due = s.second != INT64_MAX ? unit_of(st, s.second) : DUE_NONE;
+	*head = s.head;
+	return s.slot;
+}
+
 /* --------------------------------------------------------------------- a pass */
 
 struct visit {
@@ -112,9 +165,7 @@ static bool visit_slot(struct kv_store *st, struct visit *v, struct bucket *head
 		v->failed = v->events != NULL &&
 			    kv_event_add(v->events, KV_EXPIRED, v->sp->number, e.key, e.key_len);
 		if (!v->failed) {
-			store_uncount(st, v->sp, &e);
-			*line = index_unlink(st, head, &(*line)->slot[i]);
-			entry_free(st, slot);
+			*line = store_take(st, v->sp, head, &(*line)->slot[i], KV_EXPIRED);
 			return true;
 		}
 	}

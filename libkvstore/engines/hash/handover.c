@@ -169,6 +169,7 @@ static void take_over(struct kv_store *st, const struct kv_open *open, const str
 	st->log = open->log;
 	st->log_host = open->log_host;
 	st->h->max_memory = open->max_memory;
+	evict_attach(st);
 }
 
 int hash_accept(const struct kv_open *open, const struct kv_offer *offer, kv_store **store)

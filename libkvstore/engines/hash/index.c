@@ -263,8 +263,8 @@ static bool goes_up(const struct kv_store *st, uint64_t slot, uint64_t bit)
 	unsigned n = (unsigned)__builtin_ctzll(bit);
 	struct entry e;
 
-	if (n >= PRINT_FROM && n < PRINT_FROM + 24)
-		return slot >> (40 + n - PRINT_FROM) & 1;
+	if (n >= PRINT_FROM && n < PRINT_FROM + PRINT_BITS)
+		return slot >> (PRINT_SHIFT + n - PRINT_FROM) & 1;
 	entry_read(st, slot, &e);
 	return (hash_key(st->h->seed, e.key, e.key_len) & bit) != 0;
 }
@@ -350,18 +350,13 @@ void index_shrink(struct kv_store *st, struct space *sp)
 		chunk_fit(st, sp);
 }
 
-/* ------------------------------------------------------------------ add, remove */
+/* ------------------------------------------------------------------------- add */
 
 int index_add(struct kv_store *st, struct space *sp, uint64_t hash, uint64_t slot)
 {
 	struct bucket *line = index_at(st, sp, index_bucket(sp, hash));
 
 	return chain_add(st, line, slot | slot_print(hash)) ? KV_OK : KV_NO_MEMORY;
-}
-
-void index_remove(struct kv_store *st, struct space *sp, uint64_t hash, uint64_t *slot)
-{
-	index_unlink(st, index_at(st, sp, index_bucket(sp, hash)), slot);
 }
 
 /* ------------------------------------------------------------------------- drop */

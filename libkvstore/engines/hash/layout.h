@@ -32,9 +32,11 @@
  * one cache line, eight slots each, growing and shrinking by one bucket at a time.
  * A slot:
  *
- *   63      40 39   38     37    36                                 0
- *   | print  |link|expiry|large| granule in `small`, page in `large`,  |
- *   |        |    |      |     | or line of the pool for a link         |
+ *   63    43 42    41  40 39   38     37    36                               0
+ *   | print |fresh| heat |link|expiry|large| granule in `small`, page in       |
+ *   |       |     |      |    |      |     | `large`, line of the pool: link    |
+ *
+ * Heat and fresh are for choosing what to evict (evict.c).
  */
 #ifndef HASH_LAYOUT_H
 #define HASH_LAYOUT_H
@@ -49,9 +51,9 @@
 
 #include "../../kvstore.h"
 
-#define FORMAT "hash-1"
+#define FORMAT "hash-2"
 #define MAGIC 0x31687361682d766bull /* "kv-hash1" */
-#define LAYOUT 1u
+#define LAYOUT 2u
 
 #define PAGE 4096ull
 #define KIB 1024ull
@@ -138,7 +140,8 @@ struct space {
 	uint32_t chunk_class; /* of the first chunk while it is the only one */
 	uint32_t dir_class;   /* of the first directory */
 	uint32_t top[TOPS];   /* directories, lines of the pool */
-	uint32_t pad[46];
+	uint64_t fresh;       /* entries with SLOT_FRESH */
+	uint32_t pad[44];
 };
 
 /* One chunk of a space's buckets. */
@@ -220,6 +223,22 @@ struct header {
 	uint32_t pass_on;
 	uint32_t pass_space;
 	uint64_t pass_group;
+	/* evict.c */
+	uint32_t policy;     /* enum kv_policy */
+	uint32_t limit_flags;
+	uint64_t chance;     /* of the random choices */
+	uint64_t hand_bucket; /* where the hand stands: the next to be looked at */
+	uint32_t hand_space;
+	uint32_t hand_slot;
+	/* queue.c */
+	uint64_t fresh;       /* entries with SLOT_FRESH */
+	uint64_t queue_length;
+	uint32_t queue_head;  /* run of the oldest, line of the pool */
+	uint32_t queue_tail;
+	uint32_t queue_from;  /* places in them */
+	uint32_t queue_to;
+	uint32_t ghost_root;
+	uint32_t ghost_runs;
 	uint32_t space_head[SPACE_HEADS];
 };
 
@@ -240,6 +259,8 @@ struct kv_store {
 	uint8_t *base[SEGMENTS];
 	int fd[SEGMENTS];
 	struct space *last; /* the space that was looked up last */
+	uint64_t lacking;   /* bytes that the limit refused last, 0: none since it was set to 0 */
+	uint64_t heat_most; /* SLOT_HEAT when use is noted, else 0 */
 	void (*log)(void *log_host, int level, const char *text);
 	void *log_host;
 	struct kv_segment segments[SEGMENTS];
@@ -252,12 +273,17 @@ struct kv_store {
 #define SLOT_LARGE (1ull << 37)
 #define SLOT_EXPIRY (1ull << 38)
 #define SLOT_LINK (1ull << 39)
-#define SLOT_PRINT (~0ull << 40)
-#define PRINT_FROM 12u /* bits 12 to 35 of the hash make the print */
+#define SLOT_HEAT (3ull << 40) /* how often it was used since it was last looked at */
+#define SLOT_WARM (1ull << 40)
+#define SLOT_FRESH (1ull << 42) /* it waits in the queue of new entries */
+#define SLOT_PRINT (~0ull << PRINT_SHIFT)
+#define PRINT_SHIFT 43u
+#define PRINT_BITS 21u
+#define PRINT_FROM 12u /* bits 12 to 32 of the hash make the print */
 
 static inline uint64_t slot_print(uint64_t hash)
 {
-	return (hash << (40 - PRINT_FROM)) & SLOT_PRINT;
+	return (hash << (PRINT_SHIFT - PRINT_FROM)) & SLOT_PRINT;
 }
 
 /* ---------------------------------------------------------------- unaligned */

@@ -137,8 +137,10 @@ int memory_commit(struct kv_store *st, enum segment seg, uint64_t at, uint64_t l
 
 	if (len > st->segments[seg].length || at > st->segments[seg].length - len)
 		return KV_NO_MEMORY;
-	if (h->max_memory != 0 && (h->committed > h->max_memory || len > h->max_memory - h->committed))
+	if (h->max_memory != 0 && (h->committed > h->max_memory || len > h->max_memory - h->committed)) {
+		st->lacking = len;
 		return KV_NO_MEMORY;
+	}
 	while (done < len) {
 		uint64_t n = len - done < COMMIT_PIECE ? len - done : COMMIT_PIECE;
 

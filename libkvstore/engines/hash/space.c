@@ -101,6 +101,7 @@ void space_clear(struct kv_store *st, uint32_t number)
 	h->entries -= sp->entries;
 	h->expiring -= sp->expiring;
 	h->payload -= sp->payload;
+	h->fresh -= sp->fresh;
 	sp->state = SPACE_DETACHED;
 	sp->next = h->space_detached;
 	h->space_detached = sp->sid + 1;

@@ -15,7 +15,7 @@ static void count_in(struct kv_store *st, struct space *sp, const struct form *f
 	h->expiring += expires;
 }
 
-void store_uncount(struct kv_store *st, struct space *sp, const struct entry *e)
+static void uncount(struct kv_store *st, struct space *sp, const struct entry *e)
 {
 	struct header *h = st->h;
 	uint64_t payload = e->key_len + e->value_len;
@@ -41,15 +41,29 @@ void store_recount(struct kv_store *st, struct space *sp, const struct entry *be
 	st->h->expiring += expires;
 }
 
-void store_remove(struct kv_store *st, struct space *sp, uint64_t hash, uint64_t *slot)
+struct bucket *store_take(struct kv_store *st, struct space *sp, struct bucket *head,
+			  uint64_t *slot, uint32_t why)
 {
 	uint64_t s = *slot;
+	struct bucket *line;
 	struct entry e;
 
+	(void)why;
 	entry_read(st, s, &e);
-	store_uncount(st, sp, &e);
-	index_remove(st, sp, hash, slot);
+	uncount(st, sp, &e);
+	if (s & SLOT_FRESH) {
+		sp->fresh--;
+		st->h->fresh--;
+	}
+	line = index_unlink(st, head, slot);
 	entry_free(st, s);
+	return line;
+}
+
+void store_remove(struct kv_store *st, struct space *sp, uint64_t hash, uint64_t *slot,
+		  uint32_t why)
+{
+	store_take(st, sp, index_at(st, sp, index_bucket(sp, hash)), slot, why);
 }
 
 static void replace(struct kv_store *st, struct space *sp, uint64_t *old, uint64_t slot,
@@ -59,10 +73,26 @@ static void replace(struct kv_store *st, struct space *sp, uint64_t *old, uint64
 	struct entry e;
 
 	entry_read(st, was, &e);
-	store_uncount(st, sp, &e);
-	__atomic_store_n(old, slot | (was & SLOT_PRINT), __ATOMIC_RELEASE);
+	uncount(st, sp, &e);
+	slot |= was & (SLOT_PRINT | SLOT_HEAT | SLOT_FRESH);
+	__atomic_store_n(old, slot, __ATOMIC_RELEASE);
 	entry_free(st, was);
 	count_in(st, sp, form);
+}
+
+static bool add(struct kv_store *st, struct space *sp, uint64_t hash, uint64_t slot,
+		const struct form *form)
+{
+	uint64_t rank = evict_admit(st, sp, hash, form->expiry != 0);
+
+	if (index_add(st, sp, hash, slot | rank) != KV_OK)
+		return false;
+	count_in(st, sp, form);
+	if (rank & SLOT_FRESH) {
+		sp->fresh++;
+		st->h->fresh++;
+	}
+	return true;
 }
 
 int store_put(struct kv_store *st, struct space *sp, uint64_t hash, uint64_t *old, uint64_t slot,
@@ -74,10 +104,8 @@ int store_put(struct kv_store *st, struct space *sp, uint64_t hash, uint64_t *ol
 		return KV_NO_MEMORY;
 	if (old != NULL)
 		replace(st, sp, old, slot, form);
-	else if (index_add(st, sp, hash, slot) != KV_OK)
+	else if (!add(st, sp, hash, slot, form))
 		return KV_NO_MEMORY;
-	else
-		count_in(st, sp, form);
 	if (form->expiry != 0)
 		expiry_note(st, sp, b, form->expiry);
 	if (old == NULL) {

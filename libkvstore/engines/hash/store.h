@@ -250,11 +250,8 @@ uint64_t *index_find_slot(const struct kv_store *st, const struct space *sp, uin
 /* Adds a slot.  KV_OK, or KV_NO_MEMORY: nothing has changed. */
 int index_add(struct kv_store *st, struct space *sp, uint64_t hash, uint64_t slot);
 
-/* Takes a slot out that index_find() gave for this hash; may move others. */
-void index_remove(struct kv_store *st, struct space *sp, uint64_t hash, uint64_t *slot);
-
 /*
- * The same, of the bucket that starts at `head`: the gap is filled with its last
+ * Takes a slot out of the bucket that starts at `head`: the gap is filled with its last
  * slot, and a line is given up if it can be.  Returns the line to go on from: that of
  * `slot`, or the one before it, at its last slot, when that was given up.
  */
@@ -297,13 +294,16 @@ static inline struct bucket *index_next(const struct kv_store *st, const struct 
 
 /* One bit for each slot of a line whose print is that of `hash`; a link never has one. */
 #ifdef __SSE2__
+/* What of a slot's upper half is print, and the link bit. */
+#define MATCH_BITS ((int)(uint32_t)((SLOT_PRINT | SLOT_LINK) >> 32))
+
 /* The upper halves of four slots against print and link bit. */
 static inline unsigned index_match4(const uint64_t *slot, __m128i print)
 {
 	__m128 a = _mm_castsi128_ps(_mm_load_si128((const __m128i *)(const void *)slot));
 	__m128 b = _mm_castsi128_ps(_mm_load_si128((const __m128i *)(const void *)(slot + 2)));
 	__m128i high = _mm_castps_si128(_mm_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
-	__m128i differ = _mm_and_si128(_mm_xor_si128(high, print), _mm_set1_epi32(-128));
+	__m128i differ = _mm_and_si128(_mm_xor_si128(high, print), _mm_set1_epi32(MATCH_BITS));
 
 	return (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(differ, _mm_setzero_si128())));
 }
@@ -321,7 +321,7 @@ static inline unsigned index_match(const struct bucket *line, uint64_t hash)
 	unsigned bits = 0;
 
 	for (unsigned i = 0; i < 8; i++)
-		bits |= (unsigned)((line->slot[i] ^ print) < SLOT_LINK) << i;
+		bits |= (unsigned)(((line->slot[i] ^ print) & (SLOT_PRINT | SLOT_LINK)) == 0) << i;
 	return bits;
 }
 #endif
@@ -360,6 +360,14 @@ void expiry_note(struct kv_store *st, struct space *sp, uint64_t bucket, int64_t
 /* Bucket `to` took entries over from bucket `from`. */
 void expiry_moved(struct kv_store *st, struct space *sp, uint64_t from, uint64_t to);
 
+/* Which bucket of these eight has the entry that goes first; their note is made exact.
+ * The slot of that entry, or NULL. */
+uint64_t *expiry_soonest(struct kv_store *st, struct space *sp, uint64_t group,
+			 struct bucket **head);
+
+/* Before when no entry of this group of eight buckets goes, DUE_NONE: none expires. */
+uint32_t expiry_due(const struct kv_store *st, const struct space *sp, uint64_t group);
+
 /* Removes entries whose time has passed; as pool_trim(). */
 uint64_t expiry_pass(struct kv_store *st, int64_t now, uint64_t budget, struct kv_events *events,
 		     bool *more);
@@ -369,12 +377,20 @@ int64_t expiry_next(const struct kv_store *st);
 
 /* ----------------------------------------------------------------- entries in spaces */
 
-/* Removes the entry of a slot from its space, counters and memory included; the index
- * does not shrink. */
-void store_remove(struct kv_store *st, struct space *sp, uint64_t hash, uint64_t *slot);
+/* Why an entry leaves; KV_EXPIRED and KV_EVICTED of kvstore.h are the others. */
+#define ASKED_FOR 0u
 
-/* What one entry counts, out of its space. */
-void store_uncount(struct kv_store *st, struct space *sp, const struct entry *e);
+/*
+ * The one way for a single entry to leave its space, counters and memory included; the
+ * index does not shrink.  `head` is the first line of its bucket, `why` ASKED_FOR or an
+ * enum kv_reason, which the caller has reported before.  Returns as index_unlink().
+ */
+struct bucket *store_take(struct kv_store *st, struct space *sp, struct bucket *head,
+			  uint64_t *slot, uint32_t why);
+
+/* The same, for the bucket of `hash`. */
+void store_remove(struct kv_store *st, struct space *sp, uint64_t hash, uint64_t *slot,
+		  uint32_t why);
 
 /* An entry has changed in place. */
 void store_recount(struct kv_store *st, struct space *sp, const struct entry *before,
@@ -391,6 +407,87 @@ bool store_reclaim(struct kv_store *st);
 int store_update(struct kv_store *st, const struct kv_op *op, uint64_t hash, uint64_t *old,
 		 struct space *sp);
 
+
+/* ----------------------------------------------------------------------- evict */
+
+/* An eviction under way. */
+struct hunt {
+	int64_t now;
+	struct kv_events *events;
+	uint64_t used; /* units of work: about one for each entry looked at */
+	bool failed;   /* no memory for an event */
+};
+
+/* An entry that is to go. */
+struct victim {
+	struct space *sp;
+	struct bucket *head; /* the first line of its bucket */
+	uint64_t *slot;
+};
+
+/* Whether a policy that removes entries is in force. */
+static inline bool evicts(const struct header *h)
+{
+	return h->max_memory != 0 && h->policy != KV_KEEP_ALL;
+}
+
+/* Whether the policy in force may remove the entry of this slot. */
+static inline bool evictable(const struct header *h, uint64_t slot)
+{
+	return !(h->limit_flags & KV_LIMIT_VOLATILE) || (slot & SLOT_EXPIRY);
+}
+
+/* Entries that the policy may remove. */
+static inline uint64_t evict_candidates(const struct header *h)
+{
+	return h->limit_flags & KV_LIMIT_VOLATILE ? h->expiring : h->entries;
+}
+
+/* Notes that an entry was used. */
+static inline void evict_touch(const struct kv_store *st, uint64_t *slot)
+{
+	if (UNLIKELY((*slot & st->heat_most) != st->heat_most))
+		__atomic_store_n(slot, *slot + SLOT_WARM, __ATOMIC_RELEASE);
+}
+
+/* What bits the slot of a new entry gets; may put it into the queue. */
+uint64_t evict_admit(struct kv_store *st, struct space *sp, uint64_t hash, bool expires);
+
+/* Removes entries until there is some room again; as pool_trim(). */
+uint64_t evict_ahead(struct kv_store *st, int64_t now, uint64_t budget, struct kv_events *events,
+		     bool *more);
+
+/*
+ * Makes room for an operation that the limit refused, st->lacking bytes; `attempt` counts
+ * from 0 and makes it try harder.  False when nothing can be done any more.
+ */
+bool evict_now(struct kv_store *st, int64_t now, struct kv_events *events, unsigned attempt);
+
+/* Whether memory is so short under the limit that gaps are worth closing early. */
+bool evict_pressed(const struct header *h);
+
+/* Sets what follows from the policy in the header. */
+void evict_attach(struct kv_store *st);
+
+/* The next victim of the hand, of chance, of those that go soonest; false: none found. */
+bool sweep_next(struct kv_store *st, struct hunt *hunt, struct victim *victim);
+bool sweep_random(struct kv_store *st, struct hunt *hunt, struct victim *victim);
+bool sweep_soonest(struct kv_store *st, struct hunt *hunt, struct victim *victim);
+
+/* Puts a new entry at the end of the queue; false without memory. */
+bool queue_push(struct kv_store *st, struct space *sp, uint64_t hash);
+
+/* The oldest new entry that was not used since; those that were leave the queue. */
+bool queue_victim(struct kv_store *st, struct hunt *hunt, struct victim *victim);
+
+/* Frees queue and ghosts. */
+void queue_drop(struct kv_store *st);
+
+/* Whether a key was evicted from the queue not long ago; it is forgotten then. */
+bool ghost_take(struct kv_store *st, uint64_t hash);
+
+/* Remembers a key that was evicted from the queue. */
+void ghost_put(struct kv_store *st, uint64_t hash);
 
 /* ---------------------------------------------------------------------- compact */
 
@@ -409,6 +506,7 @@ int hash_stat(kv_store *st, struct kv_stat *stat);
 int hash_offer(kv_store *st, struct kv_offer *offer);
 int hash_accept(const struct kv_open *open, const struct kv_offer *offer, kv_store **store);
 int hash_resume(kv_store *st);
+int hash_limit(kv_store *st, const struct kv_limit *limit);
 
 /* The checksum of a header's unchanging part, and of all of it. */
 uint64_t header_check(const struct header *h);

@@ -158,7 +158,7 @@ static int do_patch(struct kv_store *st, struct update *u)
 static int do_remove(struct kv_store *st, struct update *u)
 {
 	if (u->old != NULL) {
-		store_remove(st, u->sp, u->hash, u->old);
+		store_remove(st, u->sp, u->hash, u->old, ASKED_FOR);
 		index_shrink(st, u->sp);
 	}
 	return KV_OK;

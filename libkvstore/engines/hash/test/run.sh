@@ -18,6 +18,7 @@ build() { # name, flags
 	gcc $strict $2 -D_GNU_SOURCE "$here"/main.c "$here"/world.c "$here"/ops.c "$here"/model.c \
 		"$here"/verify.c "$engine"/*.c -ldl -o "$out/$1-model"
 	gcc $strict $2 -D_GNU_SOURCE "$here"/big.c "$here"/verify.c "$engine"/*.c -o "$out/$1-big"
+	gcc $strict $2 -D_GNU_SOURCE "$here"/evict.c "$here"/verify.c "$engine"/*.c -o "$out/$1-evict"
 	gcc $strict $2 -D_GNU_SOURCE "$here"/offer.c "$engine"/*.c -o "$out/$1-offer"
 }
 
@@ -33,6 +34,7 @@ for name in plain asan; do
 	run $name 3 1500000
 	run $name 4 1500000 poor
 	"$out/$name-big"
+	"$out/$name-evict"
 	"$out/$name-offer"
 done
 "$out/plain-offer" limit

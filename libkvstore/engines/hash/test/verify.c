@@ -121,6 +121,7 @@ struct found {
 	uint64_t entries;
 	uint64_t expiring;
 	uint64_t payload;
+	uint64_t fresh;
 };
 
 static void check_slot(const struct kv_store *st, const struct space *sp, uint64_t b, uint64_t slot,
@@ -138,6 +139,7 @@ static void check_slot(const struct kv_store *st, const struct space *sp, uint64
 	CHECK((e.expiry != 0) == ((slot & SLOT_EXPIRY) != 0));
 	f->entries++;
 	f->expiring += e.expiry != 0;
+	f->fresh += (slot & SLOT_FRESH) != 0;
 	f->payload += e.key_len + e.value_len;
 	if (e.expiry != 0) {
 		const struct dir *dir = index_dir(st, sp, b);
@@ -195,10 +197,11 @@ void verify_store(struct kv_store *st)
 		all.entries += f.entries;
 		all.expiring += f.expiring;
 		all.payload += f.payload;
+		CHECK(f.fresh == sp->fresh);
+		all.fresh += f.fresh;
 	}
 	CHECK(all.entries == st->h->entries && all.expiring == st->h->expiring);
-	CHECK(all.payload == st->h->payload);
+	CHECK(all.payload == st->h->payload && all.fresh == st->h->fresh);
 	CHECK(t.live == all.entries + detached);
 	CHECK(t.bytes <= st->h->used && st->h->used <= st->h->committed);
-	CHECK(st->h->max_memory == 0 || st->h->committed <= st->h->max_memory);
 }
