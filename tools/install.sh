@@ -27,6 +27,14 @@ done
 for header in libkvstore/*.h; do
 	put 644 "$header" "$root/include"
 done
+install -d "$root/share/pkgconfig"
+sed -e "s/@VERSION@/$(cat VERSION)/" packaging/kvstored.pc.in >"$root/share/pkgconfig/kvstored.pc"
+# Other prefixes than /usr are on no compiler's way.
+[ "$prefix" = /usr ] || sed -i "s|^Cflags:.*|Cflags: -I$prefix/include|" "$root/share/pkgconfig/kvstored.pc"
+for file in examples/engines/* libkvstore/engines/simple/simple.c; do
+	put 644 "$file" "$root/share/doc/kvstored-dev/examples"
+done
+put 644 docs/engines.md "$root/share/doc/kvstored-dev"
 for unit in packaging/systemd/*; do
 	unit "$unit" "$root/lib/systemd/system"
 done
