@@ -193,23 +193,8 @@ func (c *Conn) Send(args ...string) error {
 // put appends the wire form of a command.
 func (c *Conn) put(args []string) {
 	before := len(c.buf)
-	c.buf = appendCommand(c.buf, args)
+	c.buf = appendArgs(c.buf, args)
 	c.queued += int64(len(c.buf) - before)
-}
-
-// appendCommand appends args as an array of bulk strings.
-func appendCommand(b []byte, args []string) []byte {
-	b = append(b, '*')
-	b = strconv.AppendInt(b, int64(len(args)), 10)
-	b = append(b, '\r', '\n')
-	for _, a := range args {
-		b = append(b, '$')
-		b = strconv.AppendInt(b, int64(len(a)), 10)
-		b = append(b, '\r', '\n')
-		b = append(b, a...)
-		b = append(b, '\r', '\n')
-	}
-	return b
 }
 
 // Flush sends what Send has gathered.  While replies are outstanding, or much

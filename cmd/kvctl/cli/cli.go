@@ -33,6 +33,7 @@ type app struct {
 	color     string
 	noNewline bool
 	noPager   bool
+	pipe      bool
 
 	version string
 }
@@ -123,6 +124,7 @@ func (a *app) flags(cmd *cobra.Command) {
 	l.SortFlags = false
 	a.dbFlag(cmd)
 	l.BoolVar(&a.noNewline, "no-newline", false, "print a value without a newline behind it, to copy it byte for byte")
+	l.BoolVar(&a.pipe, "pipe", false, "load commands in the protocol's form from standard input; see kvctl import")
 	l.BoolP("help", "h", false, "print this help")
 	l.Bool("version", false, "print the version")
 	placeholder(f, "socket", "PATH")
@@ -146,7 +148,7 @@ func (a *app) dbFlag(cmd *cobra.Command) {
 
 // own are the commands of kvctl that look at, watch and move data.
 func (a *app) own() []*cobra.Command {
-	return nil
+	return []*cobra.Command{a.importCommand(), a.exportCommand()}
 }
 
 // placeholder is the word that stands for an option's value in help and in

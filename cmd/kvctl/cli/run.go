@@ -13,6 +13,12 @@ import (
 
 // command sends what stands on the command line, or the lines of standard input.
 func (a *app) command(_ *cobra.Command, args []string) error {
+	if a.pipe {
+		if len(args) > 0 {
+			return usage("--pipe takes commands from standard input, none as arguments")
+		}
+		return a.pipeMode()
+	}
 	if len(args) == 1 && strings.ContainsAny(args[0], " \t\n") {
 		words, err := split(args[0])
 		if err != nil {

@@ -1,0 +1,264 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sort"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"kvstored/pkg/client"
+)
+
+const (
+	complaints = 10              // refused commands that are told of one by one
+	markEvery  = 4096            // commands between two marks
+	saveEvery  = 2 * time.Second // between two notes of how far a load came
+)
+
+// mark is a place in what is loaded, behind n commands.
+type mark struct {
+	n, offset, lines int64
+	sum              sum
+	cursor           string
+}
+
+// loader brings a source into the daemon.
+type loader struct {
+	app  *app
+	src  source
+	pipe *client.Pipe
+	unit string // "line" or "command"
+	save func(m mark) error
+
+	bytes atomic.Int64 // read of the source
+	sent  atomic.Int64
+	bad   atomic.Int64
+
+	mu    sync.Mutex
+	marks []mark // guarded by mu; the first is behind what is answered
+}
+
+// loadResult is what came of a load.
+type loadResult struct {
+	Commands int64   `json:"commands"`
+	Failed   int64   `json:"failed"`
+	Skipped  int64   `json:"skipped,omitempty"`
+	Checksum string  `json:"checksum,omitempty"`
+	Verified bool    `json:"verified"`
+	Seconds  float64 `json:"seconds"`
+}
+
+// errInterrupted is Ctrl-C.
+var errInterrupted = errors.New("interrupted")
+
+// run loads everything; total is the size of the source, 0 if not known.
+func (l *loader) run(c *client.Conn, total int64) (loadResult, error) {
+	var err error
+	begun := time.Now()
+	if l.pipe, err = c.NewPipe(l.refused); err != nil {
+		return loadResult{}, err
+	}
+	l.note()
+	bar := l.app.progress(total, func() state {
+		return state{done: l.bytes.Load(), keys: l.pipe.Answered(), bytes: l.bytes.Load(), bad: l.bad.Load()}
+	})
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	err = l.feed(stop)
+	signal.Stop(stop)
+	if finish := l.pipe.Finish(); finish != nil {
+		err = finish
+	}
+	bar.end()
+	if err != nil {
+		_ = l.keep()
+	}
+	got, _ := l.src.totals()
+	result := loadResult{Commands: l.pipe.Sent(), Failed: l.bad.Load(), Seconds: time.Since(begun).Seconds()}
+	if got.keys > 0 {
+		result.Checksum = got.String()
+	}
+	return result, err
+}
+
+// feed sends commands until the source ends.
+func (l *loader) feed(stop <-chan os.Signal) error {
+	buf := make([]byte, 0, 64<<10)
+	saved := time.Now()
+	for turn := 0; ; turn++ {
+		wire, n, err := l.src.next(buf[:0])
+		if n > 0 {
+			if err := l.pipe.Send(wire, n); err != nil {
+				return err
+			}
+		}
+		if cap(wire) <= 1<<20 {
+			buf = wire
+		}
+		if err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		l.step(n)
+		if turn%256 != 0 {
+			continue
+		}
+		select {
+		case <-stop:
+			return errInterrupted
+		default:
+		}
+		if time.Since(saved) > saveEvery {
+			saved = time.Now()
+			if err := l.keep(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// step notes where the source is, as often as numbering needs it.
+func (l *loader) step(n int64) {
+	offset, lines := l.src.place()
+	l.bytes.Store(offset)
+	sent := l.pipe.Sent()
+	l.mu.Lock()
+	last := l.marks[len(l.marks)-1]
+	l.mu.Unlock()
+	if lines-last.lines != sent-last.n || sent-last.n >= markEvery || n > 1 {
+		l.note()
+	}
+}
+
+// note sets a mark and drops those behind which all is answered.
+func (l *loader) note() {
+	offset, lines := l.src.place()
+	got, _ := l.src.totals()
+	m := mark{n: l.pipe.Sent(), offset: offset, lines: lines, sum: got}
+	if at, ok := l.src.(interface{ cursor() string }); ok {
+		m.cursor = at.cursor()
+	}
+	answered := l.pipe.Answered()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.marks = append(l.marks, m)
+	if len(l.marks) > 1024 && l.marks[512].n <= answered {
+		l.marks = append([]mark{}, l.marks[512:]...)
+	}
+}
+
+// line is where the command number n (from 0) stands.
+func (l *loader) line(n int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := sort.Search(len(l.marks), func(i int) bool { return l.marks[i].n > n })
+	if i == 0 {
+		return n + 1
+	}
+	return l.marks[i-1].lines + n - l.marks[i-1].n + 1
+}
+
+// refused tells of a command that the server did not carry out.
+func (l *loader) refused(n int64, err *client.ServerError) {
+	switch bad := l.bad.Add(1); {
+	case bad <= complaints:
+		place := ""
+		if l.unit != "" {
+			place = fmt.Sprintf("%s %d: ", l.unit, l.line(n))
+		}
+		fmt.Fprintf(l.app.err, "kvctl: %s%s\n", place, printable(strings.TrimPrefix(err.Error(), "ERR ")))
+	case bad == complaints+1:
+		fmt.Fprintln(l.app.err, "kvctl: further refused commands are only counted")
+	}
+}
+
+// keep saves the last mark up to which everything is answered.
+func (l *loader) keep() error {
+	if l.save == nil {
+		return nil
+	}
+	answered := l.pipe.Answered()
+	l.mu.Lock()
+	i := sort.Search(len(l.marks), func(i int) bool { return l.marks[i].n > answered })
+	m := l.marks[max(i-1, 0)]
+	l.mu.Unlock()
+	return l.save(m)
+}
+
+// resumption is the file that says how far a load or an export came.
+type resumption struct {
+	Job      string         `json:"job"`
+	Format   string         `json:"format,omitempty"`
+	Size     int64          `json:"size,omitempty"`
+	Modified int64          `json:"modified,omitempty"`
+	Offset   int64          `json:"offset"`
+	Lines    int64          `json:"lines"`
+	Cursor   string         `json:"cursor,omitempty"`
+	Keys     int64          `json:"keys"`
+	Total    uint64         `json:"total"`
+	Columns  map[string]int `json:"columns,omitempty"`
+}
+
+// readResumption reads such a file.
+func readResumption(path, job string) (resumption, error) {
+	var r resumption
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return r, failure{what: "nothing to resume: " + errText(err), why: "the state file of a load that broke off is missing", fix: "run it without --resume", code: ExitUsage}
+	}
+	if err := json.Unmarshal(data, &r); err != nil || r.Job != job {
+		return r, failure{what: "cannot resume: " + path + " is not the state of this job", fix: "remove " + path + " and run it without --resume", code: ExitUsage}
+	}
+	return r, nil
+}
+
+// write replaces the file as a whole.
+func (r resumption) write(path string) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", append(data, '\n'), 0o600); err != nil {
+		return failure{what: "cannot write " + path + ": " + errText(err), code: ExitUsage}
+	}
+	return os.Rename(path+".new", path)
+}
+
+// errText is the cause of a file's error without the path, in small letters.
+func errText(err error) string {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Path + ": " + path.Err.Error()
+	}
+	return err.Error()
+}
+
+// broke says what a load that did not end well has done.
+func broke(err error, answered int64, fix string) error {
+	var bad badInput
+	var lost *client.PipeError
+	code := ExitServer
+	f := failure{what: err.Error(), code: code, fix: fix}
+	switch {
+	case errors.As(err, &bad):
+		f.why = fmt.Sprintf("the input is not what its format says; %s commands before it were carried out", grouped(answered))
+		f.code = ExitUsage
+	case errors.As(err, &lost):
+		f.why = fmt.Sprintf("of %s commands more the outcome is unknown", grouped(lost.Sent-lost.Answered))
+		f.code = ExitConnect
+	case errors.Is(err, errInterrupted):
+		f.what = fmt.Sprintf("interrupted after %s commands", grouped(answered))
+	default:
+		return err
+	}
+	return f
+}

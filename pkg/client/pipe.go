@@ -1,0 +1,191 @@
+package client
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync/atomic"
+)
+
+// pipeBuffer is what Pipe gathers before it writes.
+const pipeBuffer = 64 << 10
+
+// Pipe sends commands in their wire form as fast as the socket takes them,
+// while another goroutine reads the replies. It is for bulk loading: nothing
+// is sent twice.
+type Pipe struct {
+	conn *Conn
+	nc   net.Conn
+	out  *bufio.Writer
+	sent int64
+
+	answered atomic.Int64
+	goal     atomic.Int64 // how many replies are to come in all; -1: not known yet
+	onError  func(n int64, err *ServerError)
+	done     chan error
+}
+
+// NewPipe takes over the connection until Finish. onError is told of each
+// command that the server refused, by its number from 0; it runs on the
+// goroutine that reads.
+func (c *Conn) NewPipe(onError func(n int64, err *ServerError)) (*Pipe, error) {
+	if _, err := c.Do("PING"); err != nil { // takes the answer to HELLO away
+		var refused *ServerError
+		if !errors.As(err, &refused) {
+			return nil, err
+		}
+	}
+	p := &Pipe{conn: c, nc: c.nc, onError: onError, done: make(chan error, 1)}
+	p.out = bufio.NewWriterSize(c.nc, pipeBuffer)
+	p.goal.Store(-1)
+	go func() { p.done <- p.read() }()
+	return p, nil
+}
+
+// Send writes n commands that stand whole in wire.
+func (p *Pipe) Send(wire []byte, n int64) error {
+	p.sent += n
+	_, err := p.out.Write(wire)
+	return err
+}
+
+// SendCommand writes one command.
+func (p *Pipe) SendCommand(args ...[]byte) error {
+	return p.Send(AppendCommand(p.out.AvailableBuffer(), args...), 1)
+}
+
+// Flush writes what was gathered.
+func (p *Pipe) Flush() error { return p.out.Flush() }
+
+// Sent is how many commands were handed to Send.
+func (p *Pipe) Sent() int64 { return p.sent }
+
+// Answered is how many replies came; it may be asked from any goroutine.
+func (p *Pipe) Answered() int64 { return p.answered.Load() }
+
+// Finish sends the rest, waits for all replies and closes the connection.
+func (p *Pipe) Finish() error {
+	err := p.Send([]byte("*1\r\n$4\r\nPING\r\n"), 1) // ends the reader's waiting
+	p.goal.Store(p.sent)
+	if err == nil {
+		err = p.out.Flush()
+	}
+	if err != nil {
+		_ = p.nc.Close()
+	}
+	if cause := <-p.done; cause != nil {
+		err = cause
+	}
+	p.conn.fail()
+	if err != nil && p.answered.Load() < p.sent {
+		p.sent--
+		return &PipeError{Sent: p.sent, Answered: min(p.answered.Load(), p.sent), Err: err}
+	}
+	p.sent--
+	return nil
+}
+
+// read takes the replies.
+func (p *Pipe) read() error {
+	in := &p.conn.in
+	for {
+		in.begin()
+		head, err := in.Next()
+		if err != nil {
+			return p.stop(err)
+		}
+		switch head.Kind {
+		case Push:
+			if err := in.skip(); err != nil {
+				return p.stop(err)
+			}
+			continue
+		case Error, BlobError:
+			text := string(head.Text)
+			if head.Kind == BlobError {
+				whole, err := in.all()
+				if err != nil {
+					return p.stop(err)
+				}
+				text = string(whole)
+			}
+			p.onError(p.answered.Load(), newServerError(text))
+		}
+		if err := in.skip(); err != nil {
+			return p.stop(err)
+		}
+		if n := p.answered.Add(1); n == p.goal.Load() {
+			return nil
+		}
+	}
+}
+
+// stop ends the writer, too.
+func (p *Pipe) stop(err error) error {
+	_ = p.nc.Close()
+	return err
+}
+
+// PipeError says that a bulk load broke off.
+type PipeError struct {
+	Sent, Answered int64
+	Err            error
+}
+
+// Error says how far it came.
+func (e *PipeError) Error() string {
+	return fmt.Sprintf("connection lost after %d commands were answered", e.Answered)
+}
+
+// Unwrap is the error of the connection.
+func (e *PipeError) Unwrap() error { return e.Err }
+
+// AppendCommand appends the wire form of a command.
+func AppendCommand(b []byte, args ...[]byte) []byte { return appendArgs(b, args) }
+
+// appendArgs appends args as an array of bulk strings.
+func appendArgs[T string | []byte](b []byte, args []T) []byte {
+	b = appendHead(b, '*', len(args))
+	for _, a := range args {
+		b = appendHead(b, '$', len(a))
+		b = append(b, a...)
+		b = append(b, '\r', '\n')
+	}
+	return b
+}
+
+// appendHead appends a kind and a length.
+func appendHead(b []byte, kind byte, n int) []byte {
+	b = append(b, kind)
+	b = strconv.AppendInt(b, int64(n), 10)
+	return append(b, '\r', '\n')
+}
+
+// Exchange writes commands in their wire form and reads their n replies; each
+// is told of every head. It is for measuring: nothing is sent twice, and no
+// value is kept.
+func (c *Conn) Exchange(wire []byte, n int, each func(i int, head Token)) error {
+	if c.nc == nil || c.hello || len(c.queue) > 0 {
+		return errors.New("client: Exchange on a connection that is not at rest")
+	}
+	if _, err := c.nc.Write(wire); err != nil {
+		return err
+	}
+	for i := 0; i < n; {
+		c.in.begin()
+		head, err := c.in.Next()
+		if err != nil {
+			return err
+		}
+		if head.Kind != Push {
+			each(i, head)
+			i++
+		}
+		if err := c.in.skip(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
