@@ -8,7 +8,8 @@ type Func uint8
 // leaves there; unless said otherwise the present expiry and tag stay.
 const (
 	// FuncSet is SET with conditions. Value, Expiry, Flags (IfAbsent, IfPresent,
-	// KeepTTL, WantOld). Outcome Done or NotDone; Old with WantOld.
+	// IfEqual, IfDifferent with Compare, KeepTTL, WantOld). Outcome Done or
+	// NotDone; Old with WantOld.
 	FuncSet Func = iota
 	// FuncIncr adds Number. Result; Outcome NotInteger, Overflow.
 	FuncIncr
@@ -28,6 +29,22 @@ const (
 	FuncExpire
 	// FuncPersist removes the expiry. Outcome Done, NotDone.
 	FuncPersist
+	// FuncSetBit sets the bit at Offset, counted from the first byte's highest,
+	// to Number. Result: the bit that was there.
+	FuncSetBit
+	// FuncGrow makes the value at least Limit bytes long, filled with zeros.
+	FuncGrow
+	// FuncField sets the bit field at Offset, or adds to it: Number, and Flags
+	// the width and FieldSigned, FieldAdd, FieldSat, FieldFail. Result: the old number, or the sum; Outcome NotDone
+	// when the number does not fit and FieldFail was asked for.
+	FuncField
+	// FuncPfAdd raises registers of a HyperLogLog. Value is words of 32 bits, a
+	// register's number times 256 plus what it must at least be; Flags PfDense,
+	// PfForget. Outcome Done, NotDone when nothing changed, NotHLL, BrokenHLL.
+	FuncPfAdd
+	// FuncDelIf removes the entry when it equals Compare, or with IfDifferent when
+	// it does not. Outcome Done, NotDone.
+	FuncDelIf
 	// FuncCount is how many there are.
 	FuncCount
 )
@@ -72,6 +89,22 @@ const (
 	ExpireXX  = 1 << 6
 	ExpireGT  = 1 << 7
 	ExpireLT  = 1 << 8
+	// IfEqual wants an entry that equals Compare; IfDifferent one that does not,
+	// or none.
+	IfEqual     = 1 << 9
+	IfDifferent = 1 << 10
+	// PfDense makes a HyperLogLog dense, PfForget forgets its cached count even
+	// when no register changed.
+	PfDense  = 1 << 11
+	PfForget = 1 << 12
+)
+
+// Flags of FuncField besides its width in bits, 1 to 64.
+const (
+	FieldSigned = 1 << 8
+	FieldAdd    = 1 << 9
+	FieldSat    = 1 << 10 // what does not fit becomes the nearest number that does
+	FieldFail   = 1 << 11 // what does not fit is not done; else it wraps
 )
 
 // Outcome is what an update function came to.
@@ -89,6 +122,8 @@ const (
 	NaN        Outcome = 60
 	TooLong    Outcome = 70
 	NoMemory   Outcome = 80
+	NotHLL     Outcome = 90
+	BrokenHLL  Outcome = 100
 )
 
 // Arg mirrors struct kvh_arg in pkg/engine: what an update function is given
@@ -111,10 +146,16 @@ type Arg struct {
 	OldTag  uint32
 	_       uint32
 	Reply   uintptr // *Sink, where Old is put
+
+	Compare    uintptr // in
+	CompareLen uint64
 }
 
 // SetValue makes b, off-heap, the operand.
 func (a *Arg) SetValue(b []byte) { a.Value, a.ValueLen = Addr(b), uint64(len(b)) }
+
+// SetCompare makes b, off-heap, what the entry is compared with.
+func (a *Arg) SetCompare(b []byte) { a.Compare, a.CompareLen = Addr(b), uint64(len(b)) }
 
 // OldBytes is what the function left as Old; nil when there was nothing.
 func (a *Arg) OldBytes() []byte { return Bytes(a.Old, a.OldLen) }

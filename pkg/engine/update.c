@@ -17,27 +17,6 @@
 /* The longest text of a long double, and the longest that is read as one. */
 #define FLOAT_TEXT (5 * 1024)
 
-/* Forgets what an earlier call left, and notes whether there is an entry. */
-static struct kvh_arg *begin(void *p, const struct kv_entry *entry)
-{
-	struct kvh_arg *a = p;
-
-	a->result = 0;
-	a->outcome = KVH_DONE;
-	a->existed = entry->present != 0;
-	a->old = NULL;
-	a->old_len = 0;
-	a->old_tag = entry->tag;
-	return a;
-}
-
-/* Leaves `outcome` and the entry as it is. */
-static int stop(struct kvh_arg *a, int outcome)
-{
-	a->outcome = outcome;
-	return KV_KEEP;
-}
-
 /* Copies a text to where the reply is made from.  0 without memory. */
 static int leave(struct kvh_arg *a, const void *text, uint64_t len)
 {
@@ -64,16 +43,27 @@ static int is_past(int64_t expiry, int64_t now)
 	return expiry != 0 && expiry <= now;
 }
 
+/* Whether the entry is there and equals the text to compare with. */
+static int equals(const struct kvh_arg *a, const struct kv_entry *entry)
+{
+	return entry->present && entry->value_len == a->compare_len &&
+	       (a->compare_len == 0 || memcmp(entry->value, a->compare, a->compare_len) == 0);
+}
+
 static int update_set(void *p, const struct kv_entry *entry, struct kv_change *change)
 {
-	struct kvh_arg *a = begin(p, entry);
+	struct kvh_arg *a = kvh_begin(p, entry);
 
 	if (a->flags & KVH_WANT_OLD && !leave_old(a, entry))
-		return stop(a, KVH_NO_MEMORY);
+		return kvh_stop(a, KVH_NO_MEMORY);
 	if (a->flags & KVH_IF_ABSENT && entry->present)
-		return stop(a, KVH_NOT_DONE);
+		return kvh_stop(a, KVH_NOT_DONE);
 	if (a->flags & KVH_IF_PRESENT && !entry->present)
-		return stop(a, KVH_NOT_DONE);
+		return kvh_stop(a, KVH_NOT_DONE);
+	if (a->flags & KVH_IF_EQUAL && !equals(a, entry))
+		return kvh_stop(a, KVH_NOT_DONE);
+	if (a->flags & KVH_IF_DIFFERENT && equals(a, entry))
+		return kvh_stop(a, KVH_NOT_DONE);
 	if (!(a->flags & KVH_KEEP_TTL))
 		change->expiry = a->expiry;
 	if (is_past(change->expiry, a->now))
@@ -132,17 +122,17 @@ static char *write_integer(char *end, int64_t number)
 
 static int update_incr(void *p, const struct kv_entry *entry, struct kv_change *change)
 {
-	struct kvh_arg *a = begin(p, entry);
+	struct kvh_arg *a = kvh_begin(p, entry);
 	int64_t number = 0;
 	char *text, *end;
 
 	if (entry->present && !read_integer(entry->value, entry->value_len, &number))
-		return stop(a, KVH_NOT_INTEGER);
+		return kvh_stop(a, KVH_NOT_INTEGER);
 	if (__builtin_add_overflow(number, a->number, &number))
-		return stop(a, KVH_OVERFLOW);
+		return kvh_stop(a, KVH_OVERFLOW);
 	end = kv_alloc(a->reply, 24);
 	if (end == NULL)
-		return stop(a, KVH_NO_MEMORY);
+		return kvh_stop(a, KVH_NO_MEMORY);
 	end += 24;
 	text = write_integer(end, number);
 	a->result = number;
@@ -192,19 +182,19 @@ static uint64_t write_float(char text[FLOAT_TEXT], long double number)
 
 static int update_incr_float(void *p, const struct kv_entry *entry, struct kv_change *change)
 {
-	struct kvh_arg *a = begin(p, entry);
+	struct kvh_arg *a = kvh_begin(p, entry);
 	long double number = 0, by = 0;
 	char text[FLOAT_TEXT];
 
 	if (entry->present && !read_float(entry->value, entry->value_len, &number))
-		return stop(a, KVH_NOT_FLOAT);
+		return kvh_stop(a, KVH_NOT_FLOAT);
 	if (!read_float(a->value, a->value_len, &by))
-		return stop(a, KVH_NOT_FLOAT);
+		return kvh_stop(a, KVH_NOT_FLOAT);
 	number += by;
 	if (isnan(number) || isinf(number))
-		return stop(a, KVH_NAN);
+		return kvh_stop(a, KVH_NAN);
 	if (!leave(a, text, write_float(text, number)))
-		return stop(a, KVH_NO_MEMORY);
+		return kvh_stop(a, KVH_NO_MEMORY);
 	change->value = a->old;
 	change->value_len = a->old_len;
 	return KV_REPLACE;
@@ -217,7 +207,7 @@ static int put(struct kvh_arg *a, const struct kv_entry *entry, struct kv_change
 	uint64_t len = entry->value_len;
 
 	if (a->value_len > a->limit || offset > a->limit - a->value_len)
-		return stop(a, KVH_TOO_LONG);
+		return kvh_stop(a, KVH_TOO_LONG);
 	if (offset + a->value_len > len)
 		len = offset + a->value_len;
 	a->result = (int64_t)len;
@@ -230,7 +220,7 @@ static int put(struct kvh_arg *a, const struct kv_entry *entry, struct kv_change
 
 static int update_append(void *p, const struct kv_entry *entry, struct kv_change *change)
 {
-	struct kvh_arg *a = begin(p, entry);
+	struct kvh_arg *a = kvh_begin(p, entry);
 
 	if (entry->present && a->value_len == 0) {
 		a->result = (int64_t)entry->value_len;
@@ -241,7 +231,7 @@ static int update_append(void *p, const struct kv_entry *entry, struct kv_change
 
 static int update_set_range(void *p, const struct kv_entry *entry, struct kv_change *change)
 {
-	struct kvh_arg *a = begin(p, entry);
+	struct kvh_arg *a = kvh_begin(p, entry);
 
 	if (a->value_len == 0) {
 		a->result = (int64_t)entry->value_len;
@@ -252,13 +242,13 @@ static int update_set_range(void *p, const struct kv_entry *entry, struct kv_cha
 
 static int update_get_del(void *p, const struct kv_entry *entry, struct kv_change *change)
 {
-	struct kvh_arg *a = begin(p, entry);
+	struct kvh_arg *a = kvh_begin(p, entry);
 
 	(void)change;
 	if (!entry->present)
-		return stop(a, KVH_ABSENT);
+		return kvh_stop(a, KVH_ABSENT);
 	if (!leave_old(a, entry))
-		return stop(a, KVH_NO_MEMORY);
+		return kvh_stop(a, KVH_NO_MEMORY);
 	return KV_REMOVE;
 }
 
@@ -273,12 +263,12 @@ static int retime(const struct kvh_arg *a, struct kv_change *change, int64_t exp
 
 static int update_get_ex(void *p, const struct kv_entry *entry, struct kv_change *change)
 {
-	struct kvh_arg *a = begin(p, entry);
+	struct kvh_arg *a = kvh_begin(p, entry);
 
 	if (!entry->present)
-		return stop(a, KVH_ABSENT);
+		return kvh_stop(a, KVH_ABSENT);
 	if (!leave_old(a, entry))
-		return stop(a, KVH_NO_MEMORY);
+		return kvh_stop(a, KVH_NO_MEMORY);
 	if (a->flags & KVH_PERSIST)
 		return entry->expiry == 0 ? KV_KEEP : retime(a, change, 0);
 	return a->expiry == 0 ? KV_KEEP : retime(a, change, a->expiry);
@@ -301,12 +291,12 @@ static int may_expire(const struct kvh_arg *a, int64_t present)
 
 static int update_expire(void *p, const struct kv_entry *entry, struct kv_change *change)
 {
-	struct kvh_arg *a = begin(p, entry);
+	struct kvh_arg *a = kvh_begin(p, entry);
 
 	if (!entry->present)
-		return stop(a, KVH_NOT_DONE);
+		return kvh_stop(a, KVH_NOT_DONE);
 	if (!may_expire(a, entry->expiry))
-		return stop(a, KVH_NOT_DONE);
+		return kvh_stop(a, KVH_NOT_DONE);
 	if (a->expiry <= a->now)
 		return KV_REMOVE; /* zero, and before 1970, included */
 	return retime(a, change, a->expiry);
@@ -314,14 +304,25 @@ static int update_expire(void *p, const struct kv_entry *entry, struct kv_change
 
 static int update_persist(void *p, const struct kv_entry *entry, struct kv_change *change)
 {
-	struct kvh_arg *a = begin(p, entry);
+	struct kvh_arg *a = kvh_begin(p, entry);
 
 	if (!entry->present || entry->expiry == 0)
-		return stop(a, KVH_NOT_DONE);
+		return kvh_stop(a, KVH_NOT_DONE);
 	return retime(a, change, 0);
 }
 
+static int update_del_if(void *p, const struct kv_entry *entry, struct kv_change *change)
+{
+	struct kvh_arg *a = kvh_begin(p, entry);
+
+	(void)change;
+	if (!entry->present || equals(a, entry) == ((a->flags & KVH_IF_DIFFERENT) != 0))
+		return kvh_stop(a, KVH_NOT_DONE);
+	return KV_REMOVE;
+}
+
 const kv_update_fn kvh_updates[] = {
-	update_set,     update_incr,   update_incr_float, update_append,  update_set_range,
-	update_get_del, update_get_ex, update_expire,     update_persist,
+	update_set,         update_incr,     update_incr_float, update_append,     update_set_range,
+	update_get_del,     update_get_ex,   update_expire,     update_persist,    kvh_update_set_bit,
+	kvh_update_grow,    kvh_update_field, kvh_update_pf_add, update_del_if,
 };

@@ -23,7 +23,20 @@ enum kvh_flag {
 	KVH_EXPIRE_NX = 1 << 5,
 	KVH_EXPIRE_XX = 1 << 6,
 	KVH_EXPIRE_GT = 1 << 7,
-	KVH_EXPIRE_LT = 1 << 8
+	KVH_EXPIRE_LT = 1 << 8,
+	KVH_IF_EQUAL = 1 << 9,
+	KVH_IF_DIFFERENT = 1 << 10,
+	KVH_PF_DENSE = 1 << 11,
+	KVH_PF_FORGET = 1 << 12
+};
+
+/* struct kvh_arg.flags of kvh_update_field, besides the width in bits. */
+enum kvh_field {
+	KVH_FIELD_WIDTH = 0x7f,
+	KVH_FIELD_SIGNED = 1 << 8,
+	KVH_FIELD_ADD = 1 << 9,
+	KVH_FIELD_SAT = 1 << 10,
+	KVH_FIELD_FAIL = 1 << 11
 };
 
 /* struct kvh_arg.outcome */
@@ -36,7 +49,9 @@ enum kvh_outcome {
 	KVH_NOT_FLOAT = 50,
 	KVH_NAN = 60,
 	KVH_TOO_LONG = 70,
-	KVH_NO_MEMORY = 80
+	KVH_NO_MEMORY = 80,
+	KVH_NOT_HLL = 90,
+	KVH_BROKEN_HLL = 100
 };
 
 /* Mirrors batch.Arg. */
@@ -59,12 +74,44 @@ struct kvh_arg {
 	uint32_t old_tag;
 	uint32_t reserved;
 	struct kv_sink *reply;
+	/* in */
+	const char *compare;
+	uint64_t compare_len;
 };
 
-_Static_assert(sizeof(struct kvh_arg) == 112, "struct kvh_arg mirrors batch.Arg");
+_Static_assert(sizeof(struct kvh_arg) == 128, "struct kvh_arg mirrors batch.Arg");
 _Static_assert(offsetof(struct kvh_arg, result) == 64, "struct kvh_arg mirrors batch.Arg");
 _Static_assert(offsetof(struct kvh_arg, old) == 80, "struct kvh_arg mirrors batch.Arg");
 _Static_assert(offsetof(struct kvh_arg, reply) == 104, "struct kvh_arg mirrors batch.Arg");
+
+/* Forgets what an earlier call left, and notes whether there is an entry. */
+static inline struct kvh_arg *kvh_begin(void *p, const struct kv_entry *entry)
+{
+	struct kvh_arg *a = p;
+
+	a->result = 0;
+	a->outcome = KVH_DONE;
+	a->existed = entry->present != 0;
+	a->old = NULL;
+	a->old_len = 0;
+	a->old_tag = entry->tag;
+	return a;
+}
+
+/* Leaves `outcome` and the entry as it is. */
+static inline int kvh_stop(struct kvh_arg *a, int outcome)
+{
+	a->outcome = outcome;
+	return KV_KEEP;
+}
+
+/* update_bits.c */
+int kvh_update_set_bit(void *p, const struct kv_entry *entry, struct kv_change *change);
+int kvh_update_grow(void *p, const struct kv_entry *entry, struct kv_change *change);
+int kvh_update_field(void *p, const struct kv_entry *entry, struct kv_change *change);
+
+/* update_hll.c */
+int kvh_update_pf_add(void *p, const struct kv_entry *entry, struct kv_change *change);
 
 /* One function per batch.Func, in the same order. */
 extern const kv_update_fn kvh_updates[];
