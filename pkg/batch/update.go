@@ -35,7 +35,8 @@ const (
 	// FuncGrow makes the value at least Limit bytes long, filled with zeros.
 	FuncGrow
 	// FuncField sets the bit field at Offset, or adds to it: Number, and Flags
-	// the width and FieldSigned, FieldAdd, FieldSat, FieldFail. Result: the old number, or the sum; Outcome NotDone
+	// the width and FieldSigned, FieldAdd, FieldSat, FieldFail. The value reaches
+	// that far: see FuncGrow. Result: the old number, or the sum; Outcome NotDone
 	// when the number does not fit and FieldFail was asked for.
 	FuncField
 	// FuncPfAdd raises registers of a HyperLogLog. Value is words of 32 bits, a

@@ -62,7 +62,7 @@ type Command struct {
 	// FirstKey, LastKey, KeyStep say which arguments are keys (0: none).
 	FirstKey, LastKey, KeyStep int
 	// KeyUse is the flags of the key specification as COMMAND INFO names
-	// them; of two specifications, one key each, when divided by "; ".
+	// them; of two specifications, divided by "; ", the first is for one key.
 	KeyUse string
 	// Tips are the command tips of COMMAND INFO.
 	Tips []string

@@ -144,10 +144,12 @@ func (cmd *Command) categories() []string {
 		is   bool
 		name string
 	}{
-		{cmd.Group == "generic", "@keyspace"},
+		{cmd.Group == "generic" && cmd.Plan != nil && !cmd.aboutConnection(), "@keyspace"},
 		{cmd.Flags&ReadOnly != 0, "@read"},
 		{cmd.Flags&Write != 0, "@write"},
 		{cmd.Group == "string", "@string"},
+		{cmd.Group == "bitmap", "@bitmap"},
+		{cmd.Group == "hyperloglog", "@hyperloglog"},
 		{cmd.Flags&PubSub != 0, "@pubsub"},
 		{admin, "@admin"},
 		{fast, "@fast"},
@@ -173,7 +175,7 @@ func (cmd *Command) aboutConnection() bool {
 	if cmd.Group == "connection" {
 		return cmd.full != "client"
 	}
-	return cmd.full == "command" || cmd.parent != nil && cmd.parent.Name == "command"
+	return cmd.full == "command" || cmd.full == "wait" || cmd.full == "waitaof" || cmd.parent != nil && cmd.parent.Name == "command"
 }
 
 // writeKeySpecs says where the keys are and what is done to them.
@@ -186,8 +188,11 @@ func writeKeySpecs(w *resp.Writer, cmd *Command) {
 	w.Set(len(specs))
 	for i, use := range specs {
 		last := cmd.LastKey
-		if last > 0 {
-			last = 0 // counted from the first key of the specification
+		switch {
+		case i < len(specs)-1: // of two, the first is for one key
+			last = 0
+		case last > 0: // counted from the first key of the specification
+			last -= cmd.FirstKey + i
 		}
 		w.Map(3)
 		w.BulkString("flags")

@@ -12,6 +12,8 @@ import (
 // groups are the sections of the manual.
 var groups = []struct{ name, title, text string }{
 	{"string", "Strings", "Values are bytes, up to 512 MiB."},
+	{"bitmap", "Bits", "Bits of a value are counted from the highest of its first byte; what a value lacks at its end is zero."},
+	{"hyperloglog", "HyperLogLogs", "They are strings, in the format of Redis: GET and SET carry them from one server to another."},
 	{"generic", "Keys", ""},
 	{"connection", "Connections", "Who may do what is decided by the peer's user and group, never by a password; " +
 		"AUTH and HELLO AUTH accept the user `default` with any password, as a Redis without passwords does."},
@@ -96,6 +98,13 @@ const manualMiddle = `
 - TIME has milliseconds; the microseconds end in 000
 - SET with EXAT or PXAT in the past deletes the key at once, and DBSIZE does not count it
 - CONFIG SET, RESETSTAT and REWRITE are refused: settings belong to the configuration file
+- WAIT and WAITAOF answer at once: there are no replicas to wait for
+- SWAPDB exchanges key by key: it takes time in proportion to the keys of both databases
+- OBJECT ENCODING and REFCOUNT go by the value: a short text that APPEND, SETRANGE, SETBIT or INCRBYFLOAT made says
+  embstr or int where Redis says raw or embstr; OBJECT IDLETIME is refused: reading a key writes nothing
+- DUMP does not compress; its payloads are those of Redis 7.0 (version 10), RESTORE reads those up to Redis 7.2 (version
+  11), compressed ones too; IDLETIME and FREQ are checked and not kept
+- PFADD leaves a damaged HyperLogLog as it is when it answers INVALIDOBJ
 - FLUSHDB and FLUSHALL take the same short time with SYNC and ASYNC
 - a request has at most 1,048,576 arguments, a line at most 64 KiB
 - errors of the storage engine start with OOM, MISCONF, READONLY or ERR and name the engine

@@ -14,7 +14,7 @@ var stringCommands = []*Command{
 		Name: "set", Arity: -3, Flags: Write | DenyOOM, Group: "string", Since: "1.0.0",
 		FirstKey: 1, LastKey: 1, KeyStep: 1, KeyUse: "RW access update variable_flags",
 		Summary: "sets a key, on conditions and with an expiry time if asked for",
-		Syntax:  "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+		Syntax:  "key value [NX | XX | IFEQ comparison-value | IFNE comparison-value] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
 		Plan:    planSet,
 	},
 	{
@@ -152,6 +152,27 @@ var stringCommands = []*Command{
 		Summary: "adds to a floating-point number",
 		Syntax:  "key increment",
 		Plan:    planIncrbyfloat,
+	},
+	{
+		Name: "lcs", Arity: -3, Flags: ReadOnly, Group: "string", Since: "7.0.0",
+		FirstKey: 1, LastKey: 2, KeyStep: 1, KeyUse: "RO access",
+		Summary: "the longest text that both values have, with gaps",
+		Syntax:  "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
+		Plan:    planLcs,
+	},
+	{
+		Name: "delifeq", Arity: 3, Flags: Write | Fast | OnlyKvstored, Group: "string", Since: "0.1.0",
+		FirstKey: 1, LastKey: 1, KeyStep: 1, KeyUse: "RW access delete",
+		Summary: "deletes a key if it has this value, as in Valkey 9",
+		Syntax:  "key value",
+		Plan:    planDelifeq,
+	},
+	{
+		Name: "delex", Arity: -2, Flags: Write | Fast | OnlyKvstored, Group: "string", Since: "0.1.0",
+		FirstKey: 1, LastKey: 1, KeyStep: 1, KeyUse: "RW delete variable_flags",
+		Summary: "deletes a key if it has this value, or another one, as in Redis 8.4",
+		Syntax:  "key [IFEQ comparison-value | IFNE comparison-value]",
+		Plan:    planDelex,
 	},
 }
 

@@ -18,8 +18,12 @@ const (
 	optPX
 	optEXAT
 	optPXAT
+	optIfEq
+	optIfNe
 
-	optTimes = optEX | optPX | optEXAT | optPXAT
+	optTimes      = optEX | optPX | optEXAT | optPXAT
+	optCompare    = optIfEq | optIfNe
+	optConditions = optNX | optXX | optCompare
 )
 
 const syntaxError = "ERR syntax error"
@@ -33,23 +37,26 @@ func planSet(c *Call) {
 		c.Reply.Render = renderSet
 		return
 	}
-	opts, timeArg, ok := c.options(3, optNX|optXX|optGet|optKeepTTL|optTimes)
+	opts, at, ok := c.options(3, optConditions|optGet|optKeepTTL|optTimes)
 	if !ok {
 		return
 	}
 	var expiry int64
-	if timeArg != 0 {
-		if expiry, ok = c.expiry(timeArg, opts); !ok {
+	if at.time != 0 {
+		if expiry, ok = c.expiry(at.time, opts); !ok {
 			return
 		}
 	}
 	c.set(c.Args[1], c.Args[2], opts, expiry)
+	if opts&optCompare != 0 {
+		c.Batch.Op(c.Reply.Op).Args().SetCompare(c.Args[at.compare])
+	}
 }
 
 // set plans what SET with these options does, and its reply.
 func (c *Call) set(key, value []byte, opts uint32, expiry int64) {
 	switch {
-	case opts&(optNX|optXX|optGet) != 0:
+	case opts&(optConditions|optGet) != 0:
 		op, a := c.Batch.Update(c.Session.DB, key, batch.FuncSet)
 		a.SetValue(value)
 		a.Expiry, a.Now, a.Flags = expiry, c.Now, setFlags(opts)
@@ -78,6 +85,12 @@ func setFlags(opts uint32) uint64 {
 	if opts&optXX != 0 {
 		flags |= batch.IfPresent
 	}
+	if opts&optIfEq != 0 {
+		flags |= batch.IfEqual
+	}
+	if opts&optIfNe != 0 {
+		flags |= batch.IfDifferent
+	}
 	if opts&optGet != 0 {
 		flags |= batch.WantOld
 	}
@@ -87,26 +100,32 @@ func setFlags(opts uint32) uint64 {
 	return flags
 }
 
+// optionValues is which arguments hold an option's time and the value to
+// compare with; 0 for none.
+type optionValues struct{ time, compare int }
+
 // options reads the options from argument i on, of those allowed; duplicates
-// are fine, the last time counts, as in Redis. timeArg is the argument that
-// holds the time, 0 for none.
-func (c *Call) options(i int, allowed uint32) (opts uint32, timeArg int, ok bool) {
+// are fine, the last time counts, as in Redis; at is where their values are.
+func (c *Call) options(i int, allowed uint32) (opts uint32, at optionValues, ok bool) {
 	for ; i < len(c.Args); i++ {
 		bit := option(c.Args[i]) & allowed
 		switch {
 		case bit&optTimes != 0 && i+1 < len(c.Args) && opts&(optKeepTTL|optPersist|optTimes&^bit) == 0:
 			i++
-			timeArg = i
-		case bit&(optNX|optXX) != 0 && opts&(optNX|optXX)&^bit == 0:
+			at.time = i
+		case bit&optCompare != 0 && i+1 < len(c.Args) && opts&optConditions == 0:
+			i++
+			at.compare = i
+		case bit&(optNX|optXX) != 0 && opts&optConditions&^bit == 0:
 		case bit&(optKeepTTL|optPersist) != 0 && opts&optTimes == 0:
 		case bit&optGet != 0:
 		default:
 			c.Fail(syntaxError)
-			return 0, 0, false
+			return 0, at, false
 		}
 		opts |= bit
 	}
-	return opts, timeArg, true
+	return opts, at, true
 }
 
 // option is the bit of an option, 0 when it is none.
@@ -133,6 +152,10 @@ func option(b []byte) uint32 {
 			return optEXAT
 		case equalFold(b, "pxat"):
 			return optPXAT
+		case equalFold(b, "ifeq"):
+			return optIfEq
+		case equalFold(b, "ifne"):
+			return optIfNe
 		}
 	case 7:
 		switch {
@@ -250,7 +273,7 @@ func planGetdel(c *Call) {
 }
 
 func planGetex(c *Call) {
-	opts, timeArg, ok := c.options(2, optPersist|optTimes)
+	opts, at, ok := c.options(2, optPersist|optTimes)
 	if !ok {
 		return
 	}
@@ -259,8 +282,8 @@ func planGetex(c *Call) {
 		return
 	}
 	var expiry int64
-	if timeArg != 0 {
-		if expiry, ok = c.expiry(timeArg, opts); !ok {
+	if at.time != 0 {
+		if expiry, ok = c.expiry(at.time, opts); !ok {
 			c.failIfThere()
 			return
 		}
@@ -292,4 +315,30 @@ func renderIfThere(w *resp.Writer, b *batch.Batch, r *Reply) {
 	default:
 		w.Raw(r.Data)
 	}
+}
+
+func planDelifeq(c *Call) { c.delIf(c.Args[2], 0) }
+
+// planDelex is DEL of one key, or DELIFEQ and its contrary.
+func planDelex(c *Call) {
+	switch {
+	case len(c.Args) == 2:
+		planDel(c)
+	case len(c.Args) != 4:
+		c.wrongArity()
+	case isWord(c.Args[2], "ifeq"):
+		c.delIf(c.Args[3], 0)
+	case isWord(c.Args[2], "ifne"):
+		c.delIf(c.Args[3], batch.IfDifferent)
+	default:
+		c.Fail("ERR Invalid condition. Use IFEQ or IFNE")
+	}
+}
+
+// delIf plans to delete the key when it compares with value as flags say.
+func (c *Call) delIf(value []byte, flags uint64) {
+	op, a := c.Batch.Update(c.Session.DB, c.Args[1], batch.FuncDelIf)
+	a.SetCompare(value)
+	a.Flags = flags
+	c.Reply.Op, c.Reply.Render = op, renderDone
 }

@@ -285,6 +285,10 @@ func outcomeError(o batch.Outcome) string {
 		return "ERR increment would produce NaN or Infinity"
 	case batch.TooLong:
 		return tooLong
+	case batch.NotHLL:
+		return notHLL
+	case batch.BrokenHLL:
+		return brokenHLL
 	case batch.NoMemory:
 		return "OOM command not allowed when used memory > 'maxmemory'."
 	}

@@ -39,8 +39,8 @@ func Table() []*Command { return table }
 
 func init() {
 	for _, group := range [][]*Command{
-		stringCommands, genericCommands, connectionCommands, transactionCommands, pubsubCommands, serverCommands, engineCommands,
-		adminCommands,
+		stringCommands, bitCommands, hllCommands, genericCommands, moreGenericCommands, connectionCommands,
+		transactionCommands, pubsubCommands, serverCommands, engineCommands, adminCommands,
 	} {
 		table = append(table, group...)
 	}

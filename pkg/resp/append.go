@@ -94,6 +94,26 @@ func (w *Writer) Value(b []byte, pin uint64) {
 	w.crlf()
 }
 
+// Drop gives a pin back with the reply, of a value that is not written.
+func (w *Writer) Drop(pin uint64) {
+	if pin != 0 {
+		w.Refs = append(w.Refs, Ref{At: len(w.Buf), Pin: pin})
+	}
+}
+
+// Wrapped appends a bulk string made of head, b and tail; b as Value does.
+func (w *Writer) Wrapped(head, b, tail []byte, pin uint64) {
+	w.line('$', int64(len(head)+len(b)+len(tail)))
+	w.Buf = append(w.Buf, head...)
+	if pin == 0 && len(b) < RefLength {
+		w.Buf = append(w.Buf, b...)
+	} else {
+		w.Refs = append(w.Refs, Ref{At: len(w.Buf), Data: b, Pin: pin})
+	}
+	w.Buf = append(w.Buf, tail...)
+	w.crlf()
+}
+
 // Null appends the null of the protocol: a null bulk string in RESP2.
 func (w *Writer) Null() {
 	if w.Proto == 3 {
