@@ -33,6 +33,7 @@ const (
 	// to Number. Result: the bit that was there.
 	FuncSetBit
 	// FuncGrow makes the value at least Limit bytes long, filled with zeros.
+	// Outcome Done, NotDone when it is.
 	FuncGrow
 	// FuncField sets the bit field at Offset, or adds to it: Number, and Flags
 	// the width and FieldSigned, FieldAdd, FieldSat, FieldFail. The value reaches

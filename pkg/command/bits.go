@@ -97,6 +97,9 @@ func (s bitSpan) cut(n int64) (from, to int64) {
 	return start * unit, (end + 1) * unit
 }
 
+// backwards tells whether the span is empty whatever the value.
+func (s bitSpan) backwards() bool { return s.start < 0 && s.end < 0 && s.start > s.end }
+
 // unit reads argument i as BIT or BYTE.
 func (c *Call) unit(i int, s *bitSpan) bool {
 	switch {
@@ -151,6 +154,9 @@ func (c *Call) bitcountSpan(s *bitSpan) (ok bool) {
 	if s.end, ok = c.integer(3); !ok {
 		return false
 	}
+	if s.backwards() { // 0 before the unit is looked at
+		return true
+	}
 	return len(c.Args) == 4 || c.unit(4, s)
 }
 
@@ -161,7 +167,7 @@ func (s bitSpan) count(w *resp.Writer, b *batch.Batch, r *Reply) {
 	}
 	value := o.ValueBytes()
 	switch {
-	case o.Status == batch.NotFound, s.start < 0 && s.end < 0 && s.start > s.end:
+	case o.Status == batch.NotFound, s.backwards():
 		w.Int(0)
 	default:
 		from, to := s.cut(int64(len(value)))

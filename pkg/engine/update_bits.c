@@ -37,7 +37,7 @@ int kvh_update_grow(void *p, const struct kv_entry *entry, struct kv_change *cha
 	struct kvh_arg *a = kvh_begin(p, entry);
 
 	if (entry->value_len >= a->limit)
-		return KV_KEEP;
+		return kvh_stop(a, KVH_NOT_DONE);
 	change->value = "";
 	change->value_len = a->limit;
 	change->patch_offset = 0;

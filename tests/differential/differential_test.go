@@ -439,6 +439,9 @@ func (g *rig) settle(l *line) {
 		set = append(set, request{args: []string{"GET", k}, keys: []string{k}, rule: exact},
 			request{args: []string{"PTTL", k}, keys: []string{k}, rule: millis})
 	}
+	for _, k := range hllKeys {
+		set = append(set, request{args: []string{"GET", k}, keys: []string{k}, rule: exact})
+	}
 	set = append(set, request{args: []string{"DBSIZE"}, rule: exact}, request{args: []string{"KEYS", "*"}, rule: asSet})
 	g.exchange(l, set, false)
 	if g.noWalks {
@@ -489,7 +492,7 @@ func (g *rig) report(took time.Duration) {
 		}
 	}
 	b.WriteString("not compared byte for byte (errors always are):\n")
-	for _, u := range []*rule{asSet, asScan, asStep, seconds, millis, asNull, asCount, asNumber, asTime, asText, asMap, asHello, asClient} {
+	for _, u := range []*rule{asSet, asScan, asStep, seconds, millis, asNull, asCount, asNumber, asTime, asText, asMap, asHello, asClient, asEncoding, asShared, asDump} {
 		fmt.Fprintf(&b, "  %-24s by %-24s %s\n", u.of, u.name+":", u.why)
 	}
 	g.t.Log(b.String())

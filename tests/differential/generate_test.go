@@ -358,7 +358,7 @@ var (
 	pxTime = func(g *generator) string { return g.ttl("PX") }
 )
 
-var families = []family{
+var families = append(slices.Clone(bitFamilies), []family{
 	{90, makeSet},
 	{40, simple("GET", exact, false)},
 	{12, simple("GETSET", exact, true, val)},
@@ -417,7 +417,7 @@ var families = []family{
 		[]string{"CONFIG", "nosuch"}, []string{"COMMAND", "nosuch", "x"}, []string{"COMMAND", "COUNT", "x"},
 		[]string{"COMMAND", "GETKEYS", "MSET", "a", "b", "c", "d"}, []string{"COMMAND", "GETKEYS", "GET"},
 		[]string{"COMMAND", "GETKEYS", "nosuch", "a"}, []string{"COMMAND", "GETKEYS", "PING", "x"}, []string{"COMMAND", "INFO", "nosuch"})},
-}
+}...)
 
 var totalWeight = func() (n int) {
 	for _, f := range families {

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 
 /* In the order of batch.Func. */
-enum func { SET, INCR, INCR_FLOAT, APPEND, SET_RANGE, GET_DEL, GET_EX, EXPIRE, PERSIST, FUNCS };
+enum func { SET, INCR, INCR_FLOAT, APPEND, SET_RANGE, GET_DEL, GET_EX, EXPIRE, PERSIST,
+	    SET_BIT, GROW, FIELD, PF_ADD, DEL_IF, FUNCS };
 
 static int failures;
 
@@ -90,14 +91,67 @@ static void check_answer(enum func f, int answer, const struct kvh_arg *a,
 	check(a->outcome == KVH_DONE || answer == KV_KEEP, "function %d: outcome %d with answer %d",
 	      f, a->outcome, answer);
 	if (answer == KV_PATCH)
-		check(c->patch_offset + c->patch_len <= c->value_len && c->value_len <= a->limit,
+		check(c->patch_offset + c->patch_len <= c->value_len &&
+			      (f == PF_ADD || c->value_len <= a->limit),
 		      "function %d: %llu + %llu in %llu", f, (unsigned long long)c->patch_offset,
 		      (unsigned long long)c->patch_len, (unsigned long long)c->value_len);
 	if (answer == KV_REPLACE || answer == KV_PATCH || answer == KV_RETAG)
-		check(f == INCR || f == INCR_FLOAT || f == APPEND || f == SET_RANGE || c->expiry == 0 ||
-		      c->expiry > a->now, "function %d leaves an entry that is gone", f);
+		check(f == INCR || f == INCR_FLOAT || f == APPEND || f == SET_RANGE || f >= SET_BIT ||
+		      c->expiry == 0 || c->expiry > a->now, "function %d leaves an entry that is gone", f);
 	if (answer == KV_RETAG || answer == KV_REMOVE)
 		check(entry->present || f == SET, "function %d changes what is not there", f);
+}
+
+/*
+ * A HyperLogLog in memory of exactly its length: sparse with random runs,
+ * dense, or neither quite.
+ */
+static char *random_sketch(uint64_t *len)
+{
+	unsigned dense = random_number() % 4 == 0;
+	uint64_t n = dense ? 12304 : 16 + random_number() % 3100;
+	char *bytes;
+
+	if (random_number() % 8 == 0)
+		n += random_number() % 3 - 1;
+	bytes = malloc(*len = n);
+	memset(bytes, 0, n);
+	if (n >= 16) {
+		memcpy(bytes, "HYLL", 4);
+		bytes[4] = dense ? 0 : 1;
+		bytes[15] = (char)(random_number() & 0x80);
+	}
+	for (uint64_t i = 16; i < n; i++)
+		bytes[i] = (char)(dense || random_number() % 2 ? random_number() : 0x80);
+	return bytes;
+}
+
+/* What the functions for bits and HyperLogLogs want otherwise. */
+static void suit(enum func f, struct kvh_arg *arg, struct kv_entry *entry, char **present,
+		 char **value)
+{
+	if (f == FIELD)
+		arg->flags = (1 + random_number() % ((arg->flags & KVH_FIELD_SIGNED) ? 64 : 63)) |
+			     (arg->flags & KVH_FIELD_SIGNED) | (random_number() & 0xe00);
+	if (f == SET_BIT)
+		arg->number = (int64_t)(random_number() % 2);
+	if (f == PF_ADD && random_number() % 8 != 0) {
+		arg->flags = random_number() & (KVH_PF_DENSE | KVH_PF_FORGET);
+		free(*value);
+		arg->value_len = 4 * (random_number() % 40);
+		arg->value = *value = malloc(arg->value_len);
+		for (uint64_t i = 0; i < arg->value_len; i++)
+			(*value)[i] = (char)(i % 4 == 0 ? random_number() % 52 : random_number());
+	}
+	if (f == PF_ADD && entry->present) {
+		free(*present);
+		entry->value = *present = random_sketch(&entry->value_len);
+	}
+	if (f == DEL_IF || f == SET) {
+		arg->compare = random_number() % 2 ? *present : *value;
+		arg->compare_len = arg->compare == *present ? entry->value_len : arg->value_len;
+		arg->flags |= random_number() & (KVH_IF_EQUAL | KVH_IF_DIFFERENT);
+	}
 }
 
 /* One call, made twice: the second must come to the same. */
@@ -123,6 +177,7 @@ static void call(enum func f, uint64_t sink_size)
 	arg.number = random_time();
 	arg.offset = random_number() % 80;
 	arg.reply = &sink;
+	suit(f, &arg, &entry, &present, &value);
 	for (int i = 0; i < 2; i++) {
 		struct kv_change change = {.size = sizeof change, .expiry = entry.expiry};
 
@@ -141,12 +196,13 @@ static void call(enum func f, uint64_t sink_size)
 static void check_no_memory(void)
 {
 	struct kv_entry entry = {.size = sizeof entry, .present = 1, .value = "1", .value_len = 1};
-	enum func with_reply[] = {SET, INCR, INCR_FLOAT, GET_DEL, GET_EX};
+	enum func with_reply[] = {SET, INCR, INCR_FLOAT, GET_DEL, GET_EX, SET_BIT};
 
 	for (unsigned i = 0; i < sizeof with_reply / sizeof with_reply[0]; i++) {
 		struct kv_sink sink = sink_of(0);
 		struct kv_change change = {.size = sizeof change};
-		struct kvh_arg arg = {.value = "1", .value_len = 1, .flags = KVH_WANT_OLD, .reply = &sink};
+		struct kvh_arg arg = {.value = "1", .value_len = 1, .flags = KVH_WANT_OLD,
+				      .number = 1, .reply = &sink};
 		int answer = kvh_updates[with_reply[i]](&arg, &entry, &change);
 
 		check(answer == KV_KEEP && arg.outcome == KVH_NO_MEMORY, "function %d: %d, %d",
