@@ -37,7 +37,7 @@ all: build
 build: kvstored kvctl engines ## (also plain `make`) kvstored, kvctl and the engines, into build/
 
 need-build:
-	@tools/need.sh go gcc:gcc /usr/include/string.h:libc6-dev
+	@tools/need.sh go gcc:gcc /usr/include/string.h:libc6-dev /usr/include/xxhash.h:libxxhash-dev
 
 engines: $(ENGINES:%=build/engines/%.so) build/libkvstore.so build/test/hash-next.so ## the engines only
 
@@ -73,7 +73,7 @@ demo: build ## show the main job: start, set, get, count, exchange the library u
 
 ##: Testing
 test: ## everything that needs neither root nor a container
-	@tools/need.sh go git:git gcc:gcc /usr/include/string.h:libc6-dev redis-server:redis-server
+	@tools/need.sh go git:git gcc:gcc /usr/include/string.h:libc6-dev /usr/include/xxhash.h:libxxhash-dev redis-server:redis-server
 	@tools/test.sh
 
 test-system: ## install the packages in Debian 12 and 13 with a real systemd (root)

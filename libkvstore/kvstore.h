@@ -351,8 +351,20 @@ static inline int kv_gone(int64_t expiry, int64_t now)
 
 /* -------------------------------------------------------------------- open */
 
-/* Levels of kv_open.log: those of syslog(3). */
-enum kv_log_level { KV_LOG_ERROR = 3, KV_LOG_WARNING = 4, KV_LOG_INFO = 6, KV_LOG_DEBUG = 7 };
+/* Levels of kv_open.log: those of syslog(3).  KV_LOG_STATUS is how far a long open() has
+ * come ("reading the log: 45 %"): it is shown as the daemon's status, and tells the
+ * service manager that the start is alive; say it at least every ten seconds. */
+enum kv_log_level {
+	KV_LOG_ERROR = 3,
+	KV_LOG_WARNING = 4,
+	KV_LOG_STATUS = 5,
+	KV_LOG_INFO = 6,
+	KV_LOG_DEBUG = 7
+};
+
+/* state_dir is empty: make a new store there.  Without this flag it must hold a store; one
+ * that is missing, incomplete or damaged fails to open, and never opens empty. */
+#define KV_OPEN_NEW (1u << 0)
 
 /* One setting for the engine: NUL-terminated, valid during open(). */
 struct kv_setting {
@@ -366,8 +378,10 @@ struct kv_setting {
  */
 struct kv_open {
 	uint32_t size;
-	uint32_t flags;            /* none yet: 0 */
-	const char *state_dir;     /* absolute, or NULL: keep nothing on disk */
+	uint32_t flags;            /* KV_OPEN_ flags; an unknown one is an error */
+	/* Absolute, or NULL: keep nothing on disk.  A directory for this store alone;
+	 * no other process has a store open there. */
+	const char *state_dir;
 	uint64_t max_memory;       /* bytes, 0: no limit */
 	int64_t now;
 	uint64_t seed;             /* for hashing; differs from start to start */
@@ -389,11 +403,39 @@ struct kv_open {
 
 /* ------------------------------------------------------------------ commit */
 
-/* What must reach the disk before the effects so far may be acknowledged. */
+/*
+ * How a durable store (KV_CAP_DURABLE, opened with a state_dir) and its host keep data:
+ *
+ *  - The engine writes what happened since the last commit() in commit(), with as few
+ *    system calls as it can, and never waits for a disk there.  It returns the
+ *    descriptors that carry it.
+ *  - The host syncs duplicates of them on a thread of its own, when its configuration
+ *    says so, while the store goes on; it acknowledges writes after that
+ *    where that was promised.
+ *  - The next commit() tells the engine how far syncing has come, or that it failed.
+ *    After a failure nothing written before may be taken for kept: the engine
+ *    refuses writes (KV_IO, KV_NO_SPACE, KV_READ_ONLY in the operation) until all of
+ *    its data is safe in new files, and goes on reading.
+ *
+ * An engine that syncs by itself returns no descriptors; commit() may then wait for the
+ * disk if it was asked to with KV_COMMIT_SYNC (and says so with KV_CAP_BLOCKING).
+ */
+
+/* in: somebody waits for this to be on disk; without it the host syncs later, or never. */
+#define KV_COMMIT_SYNC (1u << 0)
+/* out: the engine waits for this to be on disk: sync now, then call commit() again. */
+#define KV_COMMIT_AGAIN (1u << 1)
+
 struct kv_commit {
 	uint32_t size;
-	uint32_t fd_count; /* out: descriptors for the host to fdatasync(2), at most 8 */
-	int fd[8];         /* out: stay the engine's, open until the next commit() or close() */
+	uint32_t fd_count;  /* out: descriptors for the host to fdatasync(2), at most 8 */
+	int fd[8];          /* out: stay the engine's; good until the next call of this store */
+	uint32_t flags;     /* in: KV_COMMIT_SYNC; out: KV_COMMIT_AGAIN or 0 */
+	uint32_t full;      /* out: bit i: fd[i] needs fsync(2), as a directory does */
+	uint64_t mark;      /* out: what a sync from now on covers; never falls */
+	uint64_t synced;    /* in: the highest mark that is on disk, 0: none */
+	int32_t sync_error; /* in: errno of a sync that failed since the last commit(), or 0 */
+	uint32_t reserved;
 };
 
 /* -------------------------------------------------------------------- scan */
@@ -560,8 +602,13 @@ struct kvstore_engine {
 	 */
 	int (*exec)(kv_store *store, struct kv_batch *batch);
 
-	/* After exec(), once per tick that wrote: what the host must sync.  May be
-	 * NULL without KV_CAP_DURABLE. */
+	/*
+	 * Once per tick that wrote, after its last exec(); after maintain(); when the
+	 * engine asked for it; see struct kv_commit.  KV_OK, or another status: what was
+	 * done since the last commit() may not outlive the process, and the host tells
+	 * those who asked for it that the outcome is unknown.  May be NULL without
+	 * KV_CAP_DURABLE.
+	 */
 	int (*commit)(kv_store *store, struct kv_commit *commit);
 
 	/* Gives pins back.  May be NULL in an engine that pins nothing.  Cannot fail. */

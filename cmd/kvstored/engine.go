@@ -11,6 +11,7 @@ import (
 	"kvstored/pkg/config"
 	"kvstored/pkg/engine"
 	"kvstored/pkg/logging"
+	"kvstored/pkg/server"
 	"kvstored/pkg/systemd"
 )
 
@@ -48,6 +49,9 @@ func (d *daemon) startEngine() error {
 	host, err := engine.Open(conf.EnginePath(), engine.Options{
 		Trust:      d.trust(conf),
 		Rule:       conf.Rule("Engine"),
+		StateDir:   conf.StateDir,
+		MemoryOnly: conf.Sync == "none",
+		OnOpening:  d.opening,
 		Check:      checks(conf),
 		Log:        d.log,
 		OnState:    d.swapState,
@@ -60,6 +64,21 @@ func (d *daemon) startEngine() error {
 	}
 	d.host = host
 	return nil
+}
+
+// opening shows how far a long start has come, and keeps systemd patient.
+func (d *daemon) opening(text string) {
+	d.notify.Status("starting: " + text)
+	d.notify.ExtendTimeout(extendBy)
+	d.log.Info("starting: " + text)
+}
+
+// syncMode is what Sync= promises while data is kept on disk.
+func syncMode(conf *config.Config) server.SyncMode {
+	if conf.Sync == "always" {
+		return server.SyncAlways
+	}
+	return server.SyncInterval
 }
 
 // explain takes a refusal apart.
@@ -101,7 +120,7 @@ func (d *daemon) swapProgress(text string) {
 // swapEngine exchanges the engine for the library at path.
 func (d *daemon) swapEngine(next *config.Config, path, rule string) (string, error) {
 	trust := d.trust(next)
-	outcome, err := d.host.Swap(engine.Request{Path: path, Rule: rule, Trust: &trust})
+	outcome, err := d.host.Swap(engine.Request{Path: path, Rule: rule, Trust: &trust, MemoryOnly: next.Sync == "none"})
 	if err != nil {
 		return "", err
 	}

@@ -113,6 +113,7 @@ func (d *daemon) adopt(next *config.Config) {
 	}
 	d.level.SetLevel(logging.ParseLevel(next.LogLevel))
 	d.conf.Store(next)
+	d.srv.SetSync(syncMode(next))
 }
 
 // logRefusal logs why a reload was refused and gives the one line for the

@@ -43,6 +43,7 @@ func (d *daemon) makeServer() error {
 			return err
 		}
 	}
+	srv.SetSync(syncMode(conf))
 	d.srv = srv
 	return nil
 }

@@ -27,6 +27,7 @@ type Config struct {
 	Engine     string // a name, or an absolute path
 	EngineDir  string
 	StateDir   string // "": nothing is kept on disk
+	Sync       string // always, interval or none
 	Reactors   int
 	MaxClients int
 	MaxInput   int64

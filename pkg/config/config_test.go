@@ -40,7 +40,7 @@ func load(t *testing.T, w Where) *Config {
 func TestDefaults(t *testing.T) {
 	c := load(t, Where{Root: t.TempDir()})
 	want := Config{
-		Engine: "/usr/lib/libkvstore.so", EngineDir: "/usr/lib/kvstored/engines", Reactors: 1, MaxClients: 10000,
+		Engine: "/usr/lib/libkvstore.so", EngineDir: "/usr/lib/kvstored/engines", Sync: "interval", Reactors: 1, MaxClients: 10000,
 		MaxInput: 1 << 30, MaxOutput: 1 << 30, MaxSubscriberOutput: 32 << 20, CheckTimeout: 10 * time.Second, LogLevel: "info",
 		sources: map[string]Source{},
 	}
@@ -127,7 +127,7 @@ func TestEnvironmentOfSystemd(t *testing.T) {
 }
 
 func TestMistakes(t *testing.T) {
-	const keys = "the keys are CheckTimeout, Engine, EngineDir, LogLevel, MaxClients, MaxInput, MaxOutput, MaxSubscriberOutput, Reactors, StateDir"
+	const keys = "the keys are CheckTimeout, Engine, EngineDir, LogLevel, MaxClients, MaxInput, MaxOutput, MaxSubscriberOutput, Reactors, StateDir, Sync"
 	for _, c := range []struct{ line, what, fix string }{
 		{"Reactor=2", "unknown key Reactor", "did you mean Reactors=?"},
 		{"maxclients=2", "unknown key maxclients", "did you mean MaxClients=?"},

@@ -81,7 +81,7 @@ func suggestKey(key string) string {
 	best, least := "", 4
 	for i := range Settings {
 		name := Settings[i].Name
-		if d := distance(strings.ToLower(key), strings.ToLower(name)); d < least {
+		if d := distance(strings.ToLower(key), strings.ToLower(name)); d < least && d <= len(name)/2 {
 			best, least = name, d
 		}
 	}

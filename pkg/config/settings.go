@@ -53,8 +53,17 @@ var Settings = []Setting{
 	}, {
 		Name: "StateDir", Kind: KindPath, Default: "",
 		Doc: "The directory for what outlives the daemon. The default is the directory that systemd " +
-			"made (StateDirectory=, in $STATE_DIRECTORY); without one nothing is kept on disk.",
+			"made (StateDirectory=, in $STATE_DIRECTORY); without one nothing is kept on disk. It belongs to " +
+			"one daemon at a time, and its data to one engine, which the file owner in it names.",
 		field: func(c *Config) any { return &c.StateDir },
+	}, {
+		Name: "Sync", Kind: KindChoice, Default: "interval", Reload: true,
+		Choices: []string{"always", "interval", "none"},
+		Doc: "What an acknowledged write survives, with an engine that can keep data and a state directory. " +
+			"always: everything; the answer comes when the disk has it. interval: a crash or a kill of the " +
+			"daemon loses nothing, a power failure at most the last second. none: the data lies in memory only. " +
+			"A start with none refuses when the state directory holds data; a reload with none takes it into memory.",
+		field: func(c *Config) any { return &c.Sync },
 	}, {
 		Name: "Reactors", Kind: KindCount, Default: "1", Min: 1, Max: 64,
 		Doc: "How many threads serve connections. One is best for nearly every machine: the engine is " +

@@ -2,7 +2,7 @@ package engine
 
 /*
 #cgo CFLAGS: -std=c17 -O2 -g -Wall -Wextra -Wno-unused-parameter -I${SRCDIR}/../../libkvstore
-#cgo LDFLAGS: -ldl
+#cgo LDFLAGS: -ldl -lpthread
 #cgo noescape kvh_exec
 #cgo nocallback kvh_exec
 #cgo noescape kvh_scan
@@ -13,6 +13,12 @@ package engine
 #cgo nocallback kvh_stat
 #cgo noescape kvh_release
 #cgo nocallback kvh_release
+#cgo noescape kvh_commit
+#cgo nocallback kvh_commit
+#cgo noescape kvh_syncer_begin
+#cgo nocallback kvh_syncer_begin
+#cgo noescape kvh_syncer_end
+#cgo nocallback kvh_syncer_end
 #include "host.h"
 #include "update.h"
 #include <stdlib.h>
@@ -22,6 +28,8 @@ import "C"
 import (
 	"fmt"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	_ "kvstored/libkvstore" // the headers that the C here includes
 	"kvstored/pkg/batch"
@@ -121,7 +129,14 @@ type settings struct {
 	maxMemory uint64 // 0: none
 	now       int64
 	seed      uint64
-	logFD     int // -1: what the engine logs is dropped
+	logFD     int    // -1: what the engine logs is dropped
+	stateDir  string // "": nothing is kept on disk
+	fresh     bool   // stateDir is empty: a new store is made there
+}
+
+func freeSettings(c *C.struct_kvh_settings) {
+	C.free(unsafe.Pointer(c.state_dir))
+	C.free(unsafe.Pointer(c))
 }
 
 func (s settings) c() *C.struct_kvh_settings {
@@ -130,6 +145,12 @@ func (s settings) c() *C.struct_kvh_settings {
 	c.now = C.int64_t(s.now)
 	c.seed = C.uint64_t(s.seed)
 	c.log_fd = C.int(s.logFD)
+	if s.stateDir != "" {
+		c.state_dir = C.CString(s.stateDir)
+		if s.fresh {
+			c.flags |= C.KV_OPEN_NEW
+		}
+	}
 	return c
 }
 
@@ -155,7 +176,7 @@ func (f *storeFailure) Error() string {
 // open opens an empty store. The error is a *storeFailure.
 func (l *library) open(s settings) (*store, error) {
 	set := s.c()
-	defer C.free(unsafe.Pointer(set))
+	defer freeSettings(set)
 	var c *C.struct_kvh_store
 	if status := C.kvh_open(l.c, set, &c); status != C.KV_OK {
 		return nil, &storeFailure{batch.Status(status), C.GoString(&set.error[0])}
@@ -167,7 +188,7 @@ func (l *library) open(s settings) (*store, error) {
 // on failure s goes on, unless broken. The error is a *storeFailure.
 func (s *store) handOver(l *library, with settings) (next *store, broken bool, err error) {
 	set := with.c()
-	defer C.free(unsafe.Pointer(set))
+	defer freeSettings(set)
 	var c *C.struct_kvh_store
 	var b C.int
 	if status := C.kvh_hand_over(s.c(), l.c, set, &c, &b); status != C.KV_OK {
@@ -233,6 +254,62 @@ func (s *store) release(pins []uint64) {
 		C.kvh_release(C.uintptr_t(s.addr), (*C.uint64_t)(unsafe.SliceData(pins)), C.uint64_t(len(pins)))
 	}
 }
+
+// commitment is what a commit asked to be synced.
+type commitment struct{ c C.struct_kv_commit }
+
+// mark is the engine's own number of what a sync covers.
+func (c *commitment) mark() uint64 { return uint64(c.c.mark) }
+
+// pending tells whether there is anything to sync.
+func (c *commitment) pending() bool { return c.c.fd_count > 0 }
+
+// again tells whether the engine waits for the outcome.
+func (c *commitment) again() bool { return c.c.flags&C.KV_COMMIT_AGAIN != 0 }
+
+// commit has the store write what happened. synced is the engine's mark that
+// is on disk, errno that of a sync that failed.
+func (s *store) commit(sync bool, synced uint64, errno int) (commitment, batch.Status) {
+	var c commitment
+	if sync {
+		c.c.flags = C.KV_COMMIT_SYNC
+	}
+	c.c.synced, c.c.sync_error = C.uint64_t(synced), C.int32_t(errno)
+	st := batch.Status(C.kvh_commit(C.uintptr_t(s.addr), &c.c))
+	return c, st
+}
+
+// syncer is the thread that waits for disks. One call at a time.
+type syncer struct{ c *C.struct_kvh_syncer }
+
+func newSyncer() (syncer, error) {
+	c, err := C.kvh_syncer_new()
+	if c == nil {
+		return syncer{}, fmt.Errorf("make the thread that syncs: %w", err)
+	}
+	return syncer{c}, nil
+}
+
+func (s syncer) close()    { C.kvh_syncer_free(s.c) }
+func (s syncer) bell() int { return int(C.kvh_syncer_bell(s.c)) }
+
+// begin starts to sync what c asks for.
+func (s syncer) begin(c *commitment) unix.Errno {
+	return unix.Errno(C.kvh_syncer_begin(s.c, &c.c))
+}
+
+// end tells whether the sync is done and how it went.
+func (s syncer) end(wait bool) (done bool, errno unix.Errno) {
+	var e, w C.int
+	if wait {
+		w = 1
+	}
+	done = C.kvh_syncer_end(s.c, w, &e) != 0
+	return done, unix.Errno(e)
+}
+
+// fail has the next sync fail, for tests.
+func (s syncer) fail(errno unix.Errno) { C.kvh_syncer_fail(s.c, C.int(errno)) }
 
 const (
 	statSize     = uint32(C.sizeof_struct_kv_stat)

@@ -40,6 +40,9 @@ type copying struct {
 	pins   []uint64     // guarded by lane; scratch
 	err    error        // guarded by lane; the first failure, after which nothing is followed
 
+	thread syncer // syncs what was copied; the swap's own
+	disk   bool   // there is a thread
+
 	budget uint64 // of a slice; the swap's own
 	execs  uint64 // Host.execs at the end of the last slice; the swap's own
 }
@@ -88,6 +91,28 @@ func (c *copying) begin() error {
 	return nil
 }
 
+// onDisk has nearly all that was copied reach the disk before the lane is held
+// for the switch.
+func (c *copying) onDisk() error {
+	if c.next.dir == "" {
+		return nil
+	}
+	var err error
+	if c.thread, err = newSyncer(); err != nil {
+		return err
+	}
+	c.disk = true
+	if err := c.h.settle(c.next, c.thread, false); err != nil {
+		return c.unkept(err)
+	}
+	return nil
+}
+
+// unkept refuses the copy because it did not reach the disk.
+func (c *copying) unkept(err error) error {
+	return refuse(err.Error(), "make room on the disk of "+c.h.state.path+", then reload again", "%s: the data cannot be kept", c.next.image.Path)
+}
+
 // finish switches to the new generation. From here on nothing fails.
 func (c *copying) finish() error {
 	c.s.takeLane()
@@ -98,9 +123,17 @@ func (c *copying) finish() error {
 	if c.h.failed != nil {
 		return c.h.failed
 	}
+	if err := c.h.settle(c.next, c.thread, true); err != nil {
+		return c.unkept(err)
+	}
+	if err := c.s.own(); err != nil {
+		return err
+	}
 	c.h.copy = nil
 	c.h.cur = c.next
 	c.h.keepTo(c.s.limit())
+	sy := &c.h.syncs // all that was done so far is in the new store, and on disk if that is kept
+	sy.done, sy.owner, sy.again = sy.mark, nil, false
 	c.h.pins.replaced(c.old, c.next)
 	if c.old.lib.info.Has(CapScan) && c.s.copied == 0 {
 		c.h.wrote = false
@@ -113,6 +146,9 @@ func (c *copying) close() {
 	c.h.lane.Lock()
 	defer c.h.lane.Unlock()
 	c.h.copy = nil
+	if c.disk {
+		c.thread.close()
+	}
 	c.scan.Close()
 	c.put.Close()
 	c.reread.Close()
@@ -381,6 +417,14 @@ func (c *copying) apply(now int64) error {
 			return err
 		}
 	}
+	if c.next.dir == "" {
+		return nil
+	}
+	made, st := c.next.store.commit(false, c.next.synced, 0)
+	if st != batch.OK {
+		return c.unkept(st)
+	}
+	c.next.committed = made.mark()
 	return nil
 }
 

@@ -27,6 +27,12 @@ type generation struct {
 	store  *store // nil until opened
 	loaded time.Time
 	logs   *logPipe
+	// dir is where the store keeps its data, "" when it is in memory only; name
+	// is the directory's in the state directory. Set before the store serves.
+	dir, name string
+	committed uint64 // guarded by lane; the engine's mark of its last commit
+	synced    uint64 // guarded by lane; up to which it is on disk
+	syncErrno int    // guarded by lane; of a sync that failed, until the engine knows
 	// heir took over the store by hand-over, with its pins. Guarded by lane.
 	heir *generation
 	// released counts deliveries of pins, to wake those who wait for the last.
@@ -71,7 +77,7 @@ func (h *Host) load(image *Image) (*generation, error) {
 	}
 	return &generation{
 		number: h.numbers.Add(1), image: image, lib: lib, loaded: time.Now(),
-		logs: newLogPipe(h.opts.Log, lib.info.Name),
+		logs: newLogPipe(h.opts.Log, lib.info.Name, h.opts.OnOpening),
 	}, nil
 }
 
@@ -103,14 +109,37 @@ func randomSeed() uint64 {
 	return binary.NativeEndian.Uint64(b[:])
 }
 
-// open opens an empty store in a loaded generation.
-func (h *Host) open(g *generation) error {
-	st, err := g.lib.open(h.settings(g))
+// open opens a store in a loaded generation: one that keeps its data in that
+// directory of the state directory, where it is made if it is fresh; an empty
+// one in memory for "".
+func (h *Host) open(g *generation, name string, fresh bool) error {
+	with := h.settings(g)
+	with.stateDir, with.fresh = h.dirOf(name), fresh
+	st, err := g.lib.open(with)
+	if err != nil && name != "" && !fresh {
+		return refuseStore(g, with.stateDir, err)
+	}
 	if err != nil {
 		return refuse(err.Error(), "kvctl engine check "+g.image.Path, "%s: %s cannot open a store", g.image.Path, g.lib.info.Name)
 	}
-	g.store = st
+	g.store, g.dir, g.name = st, with.stateDir, name
 	return nil
+}
+
+// refuseStore is the refusal of data that an engine does not open. Its own
+// sentence may name the way out after "; fix: ".
+func refuseStore(g *generation, dir string, err error) error {
+	why, fix, ok := strings.Cut(err.Error(), "; fix: ")
+	if !ok {
+		fix = "restore " + dir + " from a backup, or move it away to begin empty"
+	}
+	return refuse(why, fix, "%s cannot open its data in %s", g.title(), dir)
+}
+
+// inherit takes over where old kept its data. The lane is held.
+func (g *generation) inherit(old *generation) {
+	g.dir, g.name = old.dir, old.name
+	g.committed, g.synced, g.syncErrno = old.committed, old.synced, old.syncErrno
 }
 
 // drop unloads a generation whose store is closed or never was open. It

@@ -80,7 +80,6 @@ func TestNotServedYet(t *testing.T) {
 	for with, word := range map[string]string{
 		"KV_CAP_BLOCKING":  "blocking",
 		"KV_CAP_EXCLUSIVE": "exclusive",
-		"KV_CAP_DURABLE":   "durable",
 		"(1ull<<31)":       "bit-31",
 	} {
 		mustRefuse(t, h, buildPartial(t, "0", with), "asks for too much", word)

@@ -19,6 +19,12 @@ type Options struct {
 	Rule string
 	// Limit is the limit of memory until SetLimit.
 	Limit Limit
+	// StateDir is where stores of engines that can keep data on disk; "": all are
+	// in memory. MemoryOnly has them in memory all the same.
+	StateDir   string
+	MemoryOnly bool
+	// OnOpening gets a line about an opening that takes long.
+	OnOpening func(string)
 	// Check is how libraries are tried before they are loaded.
 	Check CheckOptions
 	// Log takes what the host and the engines report; nil drops it.
@@ -54,6 +60,9 @@ type Host struct {
 	full   atomic.Bool           // the data is above its limit; written with the lane held
 	limit  atomic.Pointer[Limit] // written with the lane held
 
+	syncs syncs     // guarded by lane
+	state *stateDir // nil: nothing is kept on disk
+
 	numbers atomic.Uint64 // generations so far
 
 	swaps  queue
@@ -70,13 +79,13 @@ func Open(path string, opts Options) (*Host, error) {
 	h := &Host{opts: opts}
 	h.trust.Store(&opts.Trust)
 	h.limit.Store(&opts.Limit)
-	image, err := ReadImage(path, opts.Trust)
-	if err != nil {
+	if err := h.prepare(); err != nil {
 		return nil, err
 	}
-	gen, err := h.start(image)
+	gen, err := h.first(path)
 	if err != nil {
-		image.Close()
+		h.state.close()
+		h.syncs.thread.close()
 		return nil, err
 	}
 	h.cur = gen
@@ -86,7 +95,33 @@ func Open(path string, opts Options) (*Host, error) {
 	return h, nil
 }
 
-// start tries a library, loads it and opens an empty store.
+// prepare takes the state directory and makes the thread that syncs.
+func (h *Host) prepare() (err error) {
+	if h.opts.StateDir != "" {
+		if h.state, err = openState(h.opts.StateDir); err != nil {
+			return err
+		}
+	}
+	if h.syncs.thread, err = newSyncer(); err != nil {
+		h.state.close()
+	}
+	return err
+}
+
+// first is the first generation, its store open.
+func (h *Host) first(path string) (*generation, error) {
+	image, err := ReadImage(path, h.opts.Trust)
+	if err != nil {
+		return nil, err
+	}
+	gen, err := h.start(image)
+	if err != nil {
+		image.Close()
+	}
+	return gen, err
+}
+
+// start tries a library, loads it and opens its store.
 func (h *Host) start(image *Image) (*generation, error) {
 	if _, err := h.opts.Check.try(image); err != nil {
 		return nil, err
@@ -99,7 +134,7 @@ func (h *Host) start(image *Image) (*generation, error) {
 		gen.drop()
 		return nil, err
 	}
-	if err := h.open(gen); err != nil {
+	if err := h.openFirst(gen, h.opts.MemoryOnly); err != nil {
 		gen.drop()
 		return nil, err
 	}
@@ -274,6 +309,7 @@ func (h *Host) Close() {
 		return
 	}
 	h.deliverPins()
+	h.syncs.thread.close()
 	if h.failed == nil && h.cur.pinCount() == 0 {
 		h.cur.store.close(false)
 		h.cur.drop()
@@ -281,5 +317,6 @@ func (h *Host) Close() {
 		h.cur.image.Close()
 	}
 	h.cur = nil
+	h.state.close()
 	h.house.Close()
 }

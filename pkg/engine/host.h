@@ -66,6 +66,8 @@ struct kvh_settings {
 	int64_t now;
 	uint64_t seed;
 	int log_fd; /* -1: drop what the engine logs */
+	uint32_t flags; /* KV_OPEN_ flags */
+	const char *state_dir; /* or NULL; valid until the call returns */
 	char error[512];
 };
 
@@ -98,6 +100,25 @@ int kvh_maintain(uintptr_t store, struct kv_maintain *maintain);
 int kvh_stat(uintptr_t store, struct kv_stat *stat);
 int kvh_limit(struct kvh_store *store, const struct kv_limit *limit);
 void kvh_release(uintptr_t store, const uint64_t *pins, uint64_t count);
+
+/* commit(); the structure is the caller's, its size is filled in here. */
+int kvh_commit(uintptr_t store, struct kv_commit *commit);
+
+/* A thread that syncs descriptors; see sync.c.  One goroutine at a time calls these. */
+struct kvh_syncer;
+struct kvh_syncer *kvh_syncer_new(void);             /* NULL: errno says why */
+void kvh_syncer_free(struct kvh_syncer *syncer);     /* after the sync that runs */
+int kvh_syncer_bell(const struct kvh_syncer *syncer); /* eventfd: readable when one is done */
+
+/* Starts to sync duplicates of the commit's descriptors.  0, or an errno. */
+int kvh_syncer_begin(struct kvh_syncer *syncer, const struct kv_commit *commit);
+
+/* Whether the sync that was begun is done; *error is then 0 or the errno of the first
+ * that failed.  Waits for that if asked to. */
+int kvh_syncer_end(struct kvh_syncer *syncer, int wait, int *error);
+
+/* For tests: the next sync fails with this errno without being tried. */
+void kvh_syncer_fail(struct kvh_syncer *syncer, int error);
 
 /* The guarded exec of engines that lack something; see guard.c. */
 int kvh_exec_guarded(struct kvh_store *store, struct kv_batch *batch);

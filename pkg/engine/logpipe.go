@@ -15,14 +15,15 @@ type logPipe struct {
 	write int // descriptor, -1: there is none
 }
 
-// newLogPipe starts to pass lines on until the pipe is closed.
-func newLogPipe(log *zap.Logger, engine string) *logPipe {
+// newLogPipe starts to pass lines on until the pipe is closed; status gets
+// those that say how far a long call has come.
+func newLogPipe(log *zap.Logger, engine string, status func(string)) *logPipe {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		log.Warn("no log from the engine", zap.String("engine", engine), zap.Error(err))
 		return &logPipe{write: -1}
 	}
-	go passLines(os.NewFile(uintptr(fds[0]), "engine log"), log.With(zap.String("engine", engine)))
+	go passLines(os.NewFile(uintptr(fds[0]), "engine log"), log.With(zap.String("engine", engine)), status)
 	return &logPipe{write: fds[1]}
 }
 
@@ -37,7 +38,7 @@ func (p *logPipe) close() {
 	}
 }
 
-func passLines(from *os.File, log *zap.Logger) {
+func passLines(from *os.File, log *zap.Logger, status func(string)) {
 	defer from.Close()
 	for lines := bufio.NewScanner(from); lines.Scan(); {
 		text := lines.Text()
@@ -49,6 +50,10 @@ func passLines(from *os.File, log *zap.Logger) {
 			log.Error(text)
 		case level == '4':
 			log.Warn(text)
+		case level == '5':
+			if status != nil {
+				status(text)
+			}
 		case level == '7':
 			log.Debug(text)
 		default:

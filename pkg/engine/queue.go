@@ -12,11 +12,13 @@ type Request struct {
 	Trust *Trust
 	// Limit of memory, where the configuration changed; nil: as before.
 	Limit *Limit
+	// MemoryOnly: the store keeps nothing on disk, whatever its engine can.
+	MemoryOnly bool
 }
 
 // same tells whether one run answers both requests.
 func (r *Request) same(other *Request) bool {
-	if r.Path != other.Path || r.Rule != other.Rule || (r.Trust == nil) != (other.Trust == nil) {
+	if r.Path != other.Path || r.Rule != other.Rule || r.MemoryOnly != other.MemoryOnly || (r.Trust == nil) != (other.Trust == nil) {
 		return false
 	}
 	if (r.Limit == nil) != (other.Limit == nil) || r.Limit != nil && *r.Limit != *other.Limit {

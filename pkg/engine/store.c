@@ -74,6 +74,8 @@ static struct kv_open describe_open(struct kvh_settings *settings, struct kvh_lo
 {
 	struct kv_open open = {
 		.size = sizeof open,
+		.flags = settings->flags,
+		.state_dir = settings->state_dir,
 		.max_memory = settings->max_memory,
 		.now = settings->now,
 		.seed = settings->seed,
@@ -243,6 +245,17 @@ int kvh_limit(struct kvh_store *store, const struct kv_limit *limit)
 	if (store->library->engine.limit == NULL)
 		return KV_UNSUPPORTED;
 	return store->library->engine.limit(store->store, limit);
+}
+
+int kvh_commit(uintptr_t store, struct kv_commit *commit)
+{
+	struct kvh_store *s = (struct kvh_store *)store;
+
+	commit->size = sizeof *commit;
+	commit->fd_count = 0;
+	commit->full = 0;
+	commit->mark = 0;
+	return s->library->engine.commit(s->store, commit);
 }
 
 void kvh_release(uintptr_t store, const uint64_t *pins, uint64_t count)

@@ -141,7 +141,7 @@ func (s *swap) exchange() (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if image.SHA256 == s.old.image.SHA256 {
+	if image.SHA256 == s.old.image.SHA256 && s.kept(&s.old.lib.info) == (s.old.dir != "") {
 		image.Close() // what the status needs of it stays
 		if s.request.Limit != nil {
 			if err := h.SetLimit(*s.request.Limit); err != nil {
@@ -166,7 +166,7 @@ func (s *swap) exchange() (Outcome, error) {
 		s.abandon()
 		return Outcome{}, err
 	}
-	if canHandOver(&s.old.lib.info, &s.next.lib.info) {
+	if canHandOver(&s.old.lib.info, &s.next.lib.info) && s.kept(&s.next.lib.info) == (s.old.dir != "") {
 		return s.handOver()
 	}
 	return s.replace()
@@ -178,6 +178,11 @@ func (s *swap) limit() Limit {
 		return *s.request.Limit
 	}
 	return *s.h.limit.Load()
+}
+
+// kept tells whether the store of such an engine is to be kept on disk.
+func (s *swap) kept(i *Info) bool {
+	return s.h.state != nil && !s.request.MemoryOnly && i.Has(CapDurable)
 }
 
 // canHandOver tells whether a store can pass from old to next as it is.
@@ -198,6 +203,7 @@ func (s *swap) handOver() (Outcome, error) {
 	if err == nil {
 		s.old.store.close(true)
 		s.next.store = st
+		s.next.inherit(s.old)
 		h.pins.moved(s.old, s.next)
 		h.cur = s.next
 		s.h.keepTo(s.limit())
@@ -219,7 +225,7 @@ func (s *swap) handOver() (Outcome, error) {
 func (s *swap) replace() (Outcome, error) {
 	h := s.h
 	h.setState(Opening)
-	if err := h.open(s.next); err != nil {
+	if err := s.openNext(); err != nil {
 		s.abandon()
 		return Outcome{}, err
 	}
@@ -227,18 +233,72 @@ func (s *swap) replace() (Outcome, error) {
 	c := newCopying(s)
 	err := c.run()
 	if err == nil {
+		err = c.onDisk()
+	}
+	if err == nil {
 		h.setState(Draining)
 		err = c.finish()
 	}
 	c.close()
 	if err != nil {
 		s.next.store.close(false)
+		s.dropDir(s.next)
 		s.abandon()
 		return Outcome{}, err
 	}
 	s.served()
-	go h.retire(s.old)
+	if s.next.name == "" && s.old.name != "" {
+		h.opts.Log.Warn("the data lies in memory only from now on", zap.String("engine", s.next.title()))
+	}
+	go func() {
+		h.retire(s.old)
+		s.dropDir(s.old)
+	}()
 	return Outcome{}, nil
+}
+
+// openNext opens an empty store for the copy, in a directory of its own where
+// it is to be kept.
+func (s *swap) openNext() error {
+	h := s.h
+	if !s.kept(&s.next.lib.info) {
+		return h.open(s.next, "", false)
+	}
+	name, err := h.state.newDir()
+	if err != nil {
+		return refuse(err.Error(), "make room and writable for this user: "+h.state.path, "%s: no directory for its data", s.request.Path)
+	}
+	if err := h.open(s.next, name, true); err != nil {
+		h.state.drop(name)
+		return err
+	}
+	return nil
+}
+
+// dropDir removes what a store, now closed, kept on disk and does not own.
+func (s *swap) dropDir(g *generation) {
+	if g.name == "" {
+		return
+	}
+	if err := s.h.state.drop(g.name); err != nil {
+		s.h.opts.Log.Warn("cannot remove what the exchange left in the state directory; the next start does", zap.Error(err))
+	}
+}
+
+// own makes the new generation the owner of the data, if there is anything on
+// disk at all. The lane is held.
+func (s *swap) own() error {
+	h := s.h
+	if s.old.name == "" && s.next.name == "" {
+		return nil
+	}
+	before, info := h.state.own, &s.next.lib.info
+	err := h.state.give(owner{Engine: info.Name, Format: info.Format, Directory: s.next.name})
+	if err == nil {
+		return nil
+	}
+	_ = h.state.write(before) // what the disk holds may be either; both are whole now
+	return refuse(err.Error(), "make room and writable for this user: "+h.state.path, "%s: cannot become the owner of the data", s.request.Path)
 }
 
 // served notes the switch.

@@ -25,6 +25,8 @@ type Conn struct {
 	held  bool  // has unparsed requests that wait for out to shrink
 	since int64 // when out last moved, nanoseconds
 
+	waits []heldBack // answers that wait for a Release, before them all of out
+
 	interest uint32 // events in the epoll set
 	blocked  bool   // the handler waits for something: not read
 	closing  bool   // close when out is empty

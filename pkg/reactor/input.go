@@ -137,7 +137,7 @@ func (r *Reactor) got(c *Conn, n int, errno unix.Errno) bool {
 // endOfInput serves the end of the peer's stream: what is still to be written
 // is written, then the connection closes.
 func (r *Reactor) endOfInput(c *Conn) {
-	if len(c.out) > 0 {
+	if len(c.out) > 0 || len(c.waits) > 0 {
 		r.finish(c)
 		return
 	}
@@ -266,7 +266,7 @@ func (r *Reactor) settle(c *Conn) {
 // finish closes c as soon as its output is written.
 func (r *Reactor) finish(c *Conn) {
 	c.closing = true
-	if len(c.out) == 0 {
+	if len(c.out) == 0 && len(c.waits) == 0 {
 		r.close(c)
 		return
 	}
@@ -328,6 +328,7 @@ func (r *Reactor) close(c *Conn) {
 			r.handler.Unpin(c.out[i].pin)
 		}
 	}
+	r.dropHeld(c)
 	c.out, c.outN = nil, 0
 	if c.big != nil {
 		r.garbage = append(r.garbage, c.big) // requests of this tick may lie there
@@ -349,7 +350,7 @@ func (r *Reactor) Sweep() {
 	}
 	now := nanotime()
 	r.Conns(func(c *Conn) {
-		if c.outN > r.limits.Pause && now-c.since > stalledAfter {
+		if len(c.out) > 0 && c.outN > r.limits.Pause && now-c.since > stalledAfter {
 			r.handler.Refuse(c, Stalled, c.outN)
 			r.close(c)
 		}

@@ -102,14 +102,20 @@ type Reactor struct {
 	knocks  []int // listeners with connections waiting, this tick
 	nextID  func() uint64
 	arena   []byte
-	used    int      // of the arena, this tick
-	active  []*Conn  // with requests in this tick
-	again   []*Conn  // with unparsed bytes that need no read
-	spare   []*Conn  // the other again list
-	stalled int      // connections with output waiting
-	blocked int      // connections whose handler waits for something
-	deaf    bool     // no connection is accepted for a moment
-	garbage [][]byte // mappings to be given back after this tick
+	used    int            // of the arena, this tick
+	active  []*Conn        // with requests in this tick
+	again   []*Conn        // with unparsed bytes that need no read
+	spare   []*Conn        // the other again list
+	stalled int            // connections with output waiting
+	blocked int            // connections whose handler waits for something
+	deaf    bool           // no connection is accepted for a moment
+	mark    uint64         // what is sent waits for this mark
+	free    uint64         // up to this mark nothing waits
+	replies int            // in the next Send
+	holding []*Conn        // with answers that wait
+	bells   map[int]func() // by descriptor, what to call
+	rung    []func()       // of this tick
+	garbage [][]byte       // mappings to be given back after this tick
 	traffic Traffic
 
 	stop      bool
@@ -241,7 +247,7 @@ func (r *Reactor) finished(n int) bool {
 	if now > r.readUntil {
 		r.noRead = true
 	}
-	if (n == 0 || r.noRead) && len(r.again) == 0 && r.stalled == 0 {
+	if (n == 0 || r.noRead) && len(r.again) == 0 && r.stalled == 0 && len(r.holding) == 0 {
 		if r.blocked == 0 {
 			return true
 		}
@@ -296,6 +302,10 @@ func (r *Reactor) tick(n int) {
 			mail = true
 			continue
 		}
+		if fn, ok := r.bells[int(ev.Fd)]; ok {
+			r.rung = append(r.rung, fn)
+			continue
+		}
 		r.event(int(ev.Fd), ev.Events)
 	}
 	if len(r.active) > 0 {
@@ -316,6 +326,10 @@ func (r *Reactor) tick(n int) {
 		r.w.noise()
 	}
 	r.knocks = r.knocks[:0]
+	for _, fn := range r.rung {
+		fn()
+	}
+	r.rung = r.rung[:0]
 	if mail {
 		r.mail()
 	}

@@ -14,6 +14,15 @@ func (r *Reactor) Send(c *Conn, buf []byte, refs []Ref) {
 		r.unpinAll(refs)
 		return
 	}
+	if r.mark > r.free || len(c.waits) > 0 {
+		r.holdBack(c, buf, refs)
+		return
+	}
+	r.sendNow(c, buf, refs)
+}
+
+// sendNow is Send of what need not wait.
+func (r *Reactor) sendNow(c *Conn, buf []byte, refs []Ref) {
 	if len(c.out) > 0 {
 		r.enqueue(c, buf, refs, 0)
 		return
@@ -226,7 +235,7 @@ func (r *Reactor) outputWaits(c *Conn) {
 func (r *Reactor) outputDone(c *Conn) {
 	c.out, c.since, c.pushN = nil, 0, 0
 	r.release(c)
-	if c.closing {
+	if c.closing && len(c.waits) == 0 {
 		r.close(c)
 		return
 	}

@@ -62,7 +62,10 @@ func (w *worker) keep() {
 	now := time.Now()
 	e := w.s.o.Engine
 	e.Lock()
-	next := w.maintain(now.UnixMilli(), w.budget)
+	w.now = now.UnixMilli()
+	next := w.maintain(w.now, w.budget)
+	w.commit()
+	w.broken = false
 	e.Unlock()
 	took := time.Since(now)
 	w.pace(took)

@@ -45,6 +45,19 @@ type Engine interface {
 	// Release gives back a pin that Exec returned.
 	Release(pin uint64)
 
+	// Commit has the engine write down what was carried out; it is on disk when
+	// Synced has reached mark. Unsynced tells whether a commit waits for
+	// BeginSync, and whether the engine waits for that; Syncing whether a sync
+	// runs; EndSync takes its outcome after SyncBell, a descriptor, rang. The
+	// lane is held, but for SyncBell.
+	Commit(sync bool) (mark uint64, err error)
+	Synced() (done, lost uint64)
+	Unsynced() (waits, urgent bool)
+	Syncing() bool
+	BeginSync()
+	EndSync()
+	SyncBell() int
+
 	// Status is ENGINE STATUS. The lane is held.
 	Status() []command.Pair
 }

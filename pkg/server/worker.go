@@ -77,8 +77,10 @@ type worker struct {
 	wrote   bool   // since the last housekeeping
 	budget  uint64 // of one slice of housekeeping
 	due     int64  // milliseconds: from then on a tick keeps house, 0: none needs to
-	behind  bool   // housekeeping has more to do
-	quiet   bool   // no tick since the last slice
+	sync    syncing
+	broken  bool // what this tick wrote may not be kept
+	behind  bool // housekeeping has more to do
+	quiet   bool // no tick since the last slice
 	limits  [reactor.Reasons]sparing
 	hub     hub
 	at      int       // the request that is carried out: index in replies
@@ -106,6 +108,11 @@ func newWorker(s *Server) (*worker, error) {
 	}
 	w.r = r
 	w.hub.w, w.at = w, outsideTick
+	if bell := s.o.Engine.SyncBell(); bell >= 0 {
+		if err := r.OnReadable(bell, w.synced); err != nil {
+			return nil, err
+		}
+	}
 	w.exec = command.Exec{Store: store{w}, Host: host{w}, Hub: &w.hub, Batch: w.inner, Scan: w.scan,
 		Random: rand.Uint64, Release: s.o.Engine.Release}
 	return w, nil
@@ -281,6 +288,9 @@ func (w *worker) Execute() {
 		w.wrote = true
 		w.keepUp(n)
 	}
+	if w.wrote {
+		w.commit()
+	}
 	w.engine = e.EngineName()
 	e.Unlock()
 }
@@ -375,7 +385,17 @@ func (w *worker) Answer(c *reactor.Conn) {
 	out := &w.out
 	out.Reset()
 	w.render(cl)
+	if w.broken {
+		for _, ref := range out.Refs {
+			if ref.Pin != 0 {
+				w.Unpin(ref.Pin)
+			}
+		}
+		out.Reset()
+		out.Raw(w.unknown(cl.to - cl.from))
+	}
 	cl.weigh(out.Len(), cl.to-cl.from)
+	w.r.Replies(cl.to - cl.from)
 	cl.to = cl.from
 	if len(out.Refs) == 0 {
 		if len(out.Buf) > 0 {
@@ -428,7 +448,8 @@ func (w *worker) Done() {
 	clear(w.steps)
 	w.replies, w.steps = w.replies[:0], w.steps[:0]
 	w.batch.Reset()
-	w.inTick = false
+	w.inTick, w.broken = false, false
+	w.r.Replies(1)
 	if cap(w.out.Buf) > keptOut {
 		w.out = resp.Writer{}
 	}

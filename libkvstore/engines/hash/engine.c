@@ -59,6 +59,11 @@ int hash_open(const struct kv_open *open, kv_store **store)
 		snprintf(open->error, open->error_size, "no memory for the store");
 		return KV_NO_MEMORY;
 	}
+	if (open->flags & ~KV_OPEN_NEW) {
+		snprintf(open->error, open->error_size, "asked for something that this engine does not know");
+		free(st);
+		return KV_UNSUPPORTED;
+	}
 	st->log = open->log;
 	st->log_host = open->log_host;
 	rc = memory_open(st, open->error, open->error_size);
@@ -73,14 +78,24 @@ int hash_open(const struct kv_open *open, kv_store **store)
 		free(st);
 		return rc;
 	}
+	if (open->state_dir != NULL) {
+		rc = disk_open(st, open);
+		if (rc != KV_OK) {
+			memory_close(st);
+			free(st);
+			return rc;
+		}
+	}
 	*store = st;
 	return KV_OK;
 }
 
 void hash_close(kv_store *st, uint32_t flags)
 {
-	if (!(flags & KV_CLOSE_GIVEN))
+	if (!(flags & KV_CLOSE_GIVEN)) {
+		disk_close(st);
 		memory_close(st);
+	}
 	free(st);
 }
 
@@ -94,7 +109,10 @@ static slice *const slices[] = {space_reap, compact, extent_trim, arena_trim, po
 int hash_maintain(kv_store *st, struct kv_maintain *m)
 {
 	bool more = false;
-	uint64_t used = expiry_pass(st, m->now, m->budget, m->events, &more);
+	int64_t next = 0;
+	uint64_t used = disk_maintain(st, m->budget / 2 + 1, m->now, &more, &next);
+
+	used += expiry_pass(st, m->now, used < m->budget ? m->budget - used : 1, m->events, &more);
 
 	if (used < m->budget)
 		used += evict_ahead(st, m->now, m->budget - used, m->events, &more);
@@ -106,14 +124,15 @@ int hash_maintain(kv_store *st, struct kv_maintain *m)
 	}
 	m->used = used;
 	m->more = more;
-	m->next = more ? m->now : expiry_next(st) == INT64_MAX ? 0 : expiry_next(st);
+	if (next == 0 || expiry_next(st) < next)
+		next = expiry_next(st) == INT64_MAX ? next : expiry_next(st);
+	m->next = more ? m->now : next;
 	return KV_OK;
 }
 
 /* ------------------------------------------------------------------------ stat */
 
-/* The lowest space with entries above `number`, or from 0 on. */
-static uint32_t next_space(const struct kv_store *st, uint32_t number)
+uint32_t space_next(const struct kv_store *st, uint32_t number)
 {
 	uint32_t best = KV_SPACE_ALL;
 
@@ -132,7 +151,7 @@ int hash_stat(kv_store *st, struct kv_stat *stat)
 	const struct header *h = st->h;
 	const struct space *sp;
 
-	stat->next_space = next_space(st, stat->space);
+	stat->next_space = space_next(st, stat->space);
 	if (stat->space == KV_SPACE_ALL) {
 		stat->entries = h->entries;
 		stat->expiring = h->expiring;
@@ -161,7 +180,7 @@ static const struct kvstore_engine descriptor = {
 	.version = KV_ENGINE_VERSION,
 	.format = FORMAT,
 	.capabilities = KV_CAP_DELETE | KV_CAP_EXPIRY | KV_CAP_SPACES | KV_CAP_TAGS | KV_CAP_SCAN |
-			KV_CAP_BINARY | KV_CAP_UPDATE | KV_CAP_HANDOVER | KV_CAP_LIMIT |
+			KV_CAP_BINARY | KV_CAP_UPDATE | KV_CAP_DURABLE | KV_CAP_HANDOVER | KV_CAP_LIMIT |
 			KV_CAP_PROMPT,
 	.thread_model = KV_THREADS_SERIAL,
 	.max_key = KEY_MAX,
@@ -169,6 +188,7 @@ static const struct kvstore_engine descriptor = {
 	.open = hash_open,
 	.close = hash_close,
 	.exec = hash_exec,
+	.commit = hash_commit,
 	.release = hash_release,
 	.scan = hash_scan,
 	.maintain = hash_maintain,

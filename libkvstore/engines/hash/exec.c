@@ -176,6 +176,9 @@ static int do_set(struct kv_store *st, struct turn *t)
 	f.sid = t->sp->sid;
 	if ((op->flags & KV_OP_KEEP_EXPIRY) && t->slot != NULL)
 		f.expiry = t->entry.expiry;
+	rc = log_ready(st, f.key_len, f.value_len);
+	if (UNLIKELY(rc != KV_OK))
+		return rc;
 	if (t->slot != NULL)
 		evict_touch(st, t->slot);
 	if (!entry_make(st, &f, &d))
@@ -186,13 +189,20 @@ static int do_set(struct kv_store *st, struct turn *t)
 	rc = store_put(st, t->sp, t->hash, t->slot, d.slot, &f);
 	if (rc != KV_OK)
 		entry_free(st, d.slot);
+	else
+		log_set(st, op->space, &f, op->value);
 	return rc;
 }
 
 static int do_delete(struct kv_store *st, struct turn *t)
 {
+	int rc;
+
 	if (absent(t))
 		return KV_NOT_FOUND;
+	rc = log_ready(st, t->op->key_len, 0);
+	if (UNLIKELY(rc != KV_OK))
+		return rc;
 	store_remove(st, t->sp, t->hash, t->slot, ASKED_FOR);
 	index_shrink(st, t->sp);
 	return KV_OK;
@@ -244,6 +254,19 @@ static int judge(const struct kv_op *op)
 	return op->code != KV_CLEAR && op->key_len > KEY_MAX ? KV_TOO_LARGE : KV_OK;
 }
 
+static int do_clear(struct kv_store *st, uint32_t space)
+{
+	struct record r = {.type = RECORD_CLEAR, .space = space};
+	int rc = log_ready(st, 0, 0);
+
+	if (rc != KV_OK || space_find(st, space) == NULL)
+		return rc;
+	space_clear(st, space);
+	if (st->disk != NULL)
+		disk_note(st, &r);
+	return KV_OK;
+}
+
 /* After an operation found no memory; false when there is no more to be found. */
 static bool find_room(struct kv_store *st, struct kv_batch *batch, unsigned attempt)
 {
@@ -260,10 +283,10 @@ static int do_one(struct kv_store *st, struct kv_batch *batch, struct kv_op *op,
 
 	if (rc != KV_OK)
 		return rc;
-	if (op->code == KV_CLEAR) {
-		space_clear(st, op->space);
-		return KV_OK;
-	}
+	if (UNLIKELY(st->disk != NULL))
+		st->disk->joined = (op->flags & KV_OP_WITH_NEXT) != 0;
+	if (op->code == KV_CLEAR)
+		return do_clear(st, op->space);
 	t.batch = batch;
 	t.op = op;
 	t.hash = hash;

@@ -41,6 +41,7 @@ int hash_offer(kv_store *st, struct kv_offer *offer)
 	}
 	st->state = (struct offer_state){.magic = MAGIC, .header_size = sizeof *st->h,
 					 .header_sum = header_sum(st->h)};
+	st->state.disk = st->disk;
 	for (int seg = 0; seg < SEGMENTS; seg++) {
 		struct stat file;
 
@@ -153,6 +154,8 @@ static const char *judge(const struct kv_offer *offer)
 	why = judge_header(h, offer);
 	if (why != NULL)
 		return why;
+	if (!disk_sound(((const struct offer_state *)offer->state)->disk))
+		return "what is on disk is kept in another way";
 	return long_enough(h, offer) ? NULL : "a file is cut off";
 }
 
@@ -166,6 +169,7 @@ static void take_over(struct kv_store *st, const struct kv_open *open, const str
 		st->fd[seg] = offer->segments[seg].fd;
 	}
 	memory_attach(st);
+	st->disk = ((const struct offer_state *)offer->state)->disk;
 	st->log = open->log;
 	st->log_host = open->log_host;
 	st->h->max_memory = open->max_memory;

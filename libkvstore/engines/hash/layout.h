@@ -242,12 +242,15 @@ struct header {
 	uint32_t space_head[SPACE_HEADS];
 };
 
+struct disk;
+
 /* What offer() passes beside the segments. */
 struct offer_state {
 	uint64_t magic;
 	uint64_t header_size;
 	uint64_t header_sum; /* of all of struct header */
 	uint64_t inode[SEGMENTS]; /* of the files: a descriptor must be of its own */
+	struct disk *disk; /* where the store is kept, or NULL */
 };
 
 /* The open store of this generation; all that is not in the files. */
@@ -258,6 +261,7 @@ struct kv_store {
 	struct bucket *pool;
 	uint8_t *base[SEGMENTS];
 	int fd[SEGMENTS];
+	struct disk *disk; /* NULL: nothing is kept */
 	struct space *last; /* the space that was looked up last */
 	uint64_t lacking;   /* bytes that the limit refused last, 0: none since it was set to 0 */
 	uint64_t heat_most; /* SLOT_HEAT when use is noted, else 0 */

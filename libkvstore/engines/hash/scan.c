@@ -130,6 +130,25 @@ static int scan_step(struct kv_store *st, const struct space *sp, struct kv_scan
 	return KV_OK;
 }
 
+uint64_t scan_walk(struct kv_store *st, const struct space *sp, uint64_t place,
+		   void (*each)(void *arg, const struct entry *e), void *arg)
+{
+	uint64_t end;
+	uint64_t b = bucket_at(sp, place, &end);
+	const struct bucket *line = index_at(st, sp, b);
+
+	for (; line != NULL; line = index_next(st, line)) {
+		prefetch_entries(st, line);
+		for (unsigned i = 0; i < index_width(line) && line->slot[i] != 0; i++) {
+			struct entry e;
+
+			entry_read(st, line->slot[i], &e);
+			each(arg, &e);
+		}
+	}
+	return end;
+}
+
 /* ---------------------------------------------------------------------- random */
 
 /* The live entry at position `at` of a bucket, if there is one. */

@@ -48,8 +48,8 @@ struct bucket *store_take(struct kv_store *st, struct space *sp, struct bucket *
 	struct bucket *line;
 	struct entry e;
 
-	(void)why;
 	entry_read(st, s, &e);
+	log_gone(st, sp->number, &e, why);
 	uncount(st, sp, &e);
 	if (s & SLOT_FRESH) {
 		sp->fresh--;

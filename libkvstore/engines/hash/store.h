@@ -2,6 +2,7 @@
 #ifndef HASH_STORE_H
 #define HASH_STORE_H
 
+#include "disk.h"
 #include "layout.h"
 #include "mix.h"
 
@@ -489,10 +490,52 @@ bool ghost_take(struct kv_store *st, uint64_t hash);
 /* Remembers a key that was evicted from the queue. */
 void ghost_put(struct kv_store *st, uint64_t hash);
 
+/* ------------------------------------------------------------------------- disk */
+
+/* Whether a write with this key and value can be put into the log. */
+static inline int log_ready(struct kv_store *st, uint64_t key_len, uint64_t value_len)
+{
+	return LIKELY(st->disk == NULL) ? KV_OK : disk_reserve(st, key_len, value_len);
+}
+
+/* Notes that an entry is as given; there was room. */
+static inline void log_set(struct kv_store *st, uint32_t space, const struct form *f, const void *value)
+{
+	if (UNLIKELY(st->disk != NULL)) {
+		struct record r = {.type = RECORD_SET, .space = space, .tag = f->tag, .expiry = f->expiry,
+				   .key = f->key, .key_len = f->key_len, .value = value,
+				   .value_len = f->value_len};
+
+		disk_note(st, &r);
+	}
+}
+
+/* Notes that an entry goes, by command or to make room (which nobody waits to hear of).  One
+ * whose time has passed needs no note: the time is in its record. */
+static inline void log_gone(struct kv_store *st, uint32_t space, const struct entry *e, uint32_t why)
+{
+	if (UNLIKELY(st->disk != NULL) && why != KV_EXPIRED &&
+	    (why == ASKED_FOR || st->disk->status == KV_OK)) {
+		struct record r = {.type = RECORD_DELETE, .space = space, .key = e->key, .key_len = e->key_len};
+
+		disk_note(st, &r);
+	}
+}
+
 /* ---------------------------------------------------------------------- compact */
 
 /* Moves entries together when too much of `small` lies in gaps; as pool_trim(). */
 uint64_t compact(struct kv_store *st, uint64_t budget, bool *more);
+
+/* ------------------------------------------------------------------------- walks */
+
+/* Calls `each` for the entries of the bucket at a place of the walk of scan.c; the place after
+ * it, 0 at the end. */
+uint64_t scan_walk(struct kv_store *st, const struct space *sp, uint64_t place,
+		   void (*each)(void *arg, const struct entry *e), void *arg);
+
+/* The lowest space with entries above `number`, or of all after KV_SPACE_ALL. */
+uint32_t space_next(const struct kv_store *st, uint32_t number);
 
 /* ---------------------------------------------------------------- entry points */
 
@@ -500,6 +543,7 @@ int hash_open(const struct kv_open *open, kv_store **store);
 void hash_close(kv_store *st, uint32_t flags);
 int hash_exec(kv_store *st, struct kv_batch *batch);
 void hash_release(kv_store *st, const uint64_t *pins, uint64_t count);
+int hash_commit(kv_store *st, struct kv_commit *commit);
 int hash_scan(kv_store *st, struct kv_scan *scan);
 int hash_maintain(kv_store *st, struct kv_maintain *m);
 int hash_stat(kv_store *st, struct kv_stat *stat);

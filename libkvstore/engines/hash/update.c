@@ -1,6 +1,8 @@
 /* update.c - KV_UPDATE: asks the host's function and does what it answers */
 #include "store.h"
 
+#define SHORT_PATCH 64u /* bytes beside the patch that are written rather than found again */
+
 /* All that the answers need to know. */
 struct update {
 	const struct kv_op *op;
@@ -22,6 +24,33 @@ static void describe(const struct update *u, struct kv_entry *present)
 	present->value_len = u->entry.value_len;
 	present->expiry = u->entry.expiry;
 	present->tag = u->entry.tag;
+}
+
+/* Puts a change into the log.  A patch of an entry that was not there is a whole value;
+ * so is one that changes most of a short value. */
+static void note(struct kv_store *st, const struct update *u, int answer)
+{
+	const struct kv_change *c = &u->change;
+	struct record r = {.type = RECORD_SET, .space = u->op->space, .tag = c->tag, .expiry = c->expiry,
+			   .key = u->op->key, .key_len = u->op->key_len, .value = c->value,
+			   .value_len = c->value_len};
+	uint64_t *slot;
+	struct entry e;
+
+	if (answer == KV_RETAG) {
+		r.type = RECORD_RETAG;
+		r.value_len = 0;
+	} else if (answer == KV_PATCH && u->old != NULL && c->value_len - c->patch_len > SHORT_PATCH) {
+		r.type = RECORD_PATCH;
+		r.value_len = c->patch_len;
+		r.offset = c->patch_offset;
+		r.total = c->value_len;
+	} else if (answer == KV_PATCH) {
+		slot = index_find(st, u->sp, u->hash, u->op->key, u->op->key_len);
+		entry_read(st, *slot, &e);
+		r.value = e.value;
+	}
+	disk_note(st, &r);
 }
 
 /* Makes an entry after the change, with the first `keep` bytes of the present value
@@ -46,7 +75,7 @@ static bool remake(struct kv_store *st, struct update *u, uint64_t keep, uint64_
 }
 
 static int publish(struct kv_store *st, struct update *u, const struct form *f,
-		   const struct draft *d)
+		   const struct draft *d, int answer)
 {
 	int rc;
 
@@ -54,6 +83,8 @@ static int publish(struct kv_store *st, struct update *u, const struct form *f,
 	rc = store_put(st, u->sp, u->hash, u->old, d->slot, f);
 	if (rc != KV_OK)
 		entry_free(st, d->slot);
+	else if (UNLIKELY(st->disk != NULL))
+		note(st, u, answer);
 	return rc;
 }
 
@@ -75,7 +106,7 @@ static int do_replace(struct kv_store *st, struct update *u)
 		return KV_NO_MEMORY;
 	if (f.value_len != 0)
 		memcpy(d.value, u->change.value, f.value_len);
-	return publish(st, u, &f, &d);
+	return publish(st, u, &f, &d, KV_REPLACE);
 }
 
 /* Sets expiry and tag of the present entry in place; there is room for them. */
@@ -110,12 +141,14 @@ static int do_retag(struct kv_store *st, struct update *u)
 		return KV_OK;
 	if (can_retag(st, u)) {
 		retag_here(st, u, u->entry.value_len);
+		if (UNLIKELY(st->disk != NULL))
+			note(st, u, KV_RETAG);
 		return KV_OK;
 	}
 	u->change.value_len = u->entry.value_len;
 	if (!remake(st, u, u->entry.value_len, 0, &f, &d))
 		return KV_NO_MEMORY;
-	return publish(st, u, &f, &d);
+	return publish(st, u, &f, &d, KV_RETAG);
 }
 
 /* Room for the next patches: more for a value that has grown before. */
@@ -143,6 +176,8 @@ static int do_patch(struct kv_store *st, struct update *u)
 		if (c->patch_len != 0)
 			memmove(u->entry.value + c->patch_offset, c->value, c->patch_len);
 		retag_here(st, u, c->value_len);
+		if (UNLIKELY(st->disk != NULL))
+			note(st, u, KV_PATCH);
 		return KV_OK;
 	}
 	keep = u->old == NULL ? 0 : u->entry.value_len;
@@ -152,7 +187,7 @@ static int do_patch(struct kv_store *st, struct update *u)
 		return KV_NO_MEMORY;
 	if (c->patch_len != 0)
 		memcpy(d.value + c->patch_offset, c->value, c->patch_len);
-	return publish(st, u, &f, &d);
+	return publish(st, u, &f, &d, KV_PATCH);
 }
 
 static int do_remove(struct kv_store *st, struct update *u)
@@ -164,11 +199,23 @@ static int do_remove(struct kv_store *st, struct update *u)
 	return KV_OK;
 }
 
+/* Bytes of value that a change puts into the log at most. */
+static uint64_t log_bytes(const struct update *u, int answer)
+{
+	const struct kv_change *c = &u->change;
+
+	if (answer == KV_PATCH && u->old != NULL && c->value_len - c->patch_len > SHORT_PATCH)
+		return c->patch_len;
+	return answer == KV_REPLACE || answer == KV_PATCH ? c->value_len : 0;
+}
+
 int store_update(struct kv_store *st, const struct kv_op *op, uint64_t hash, uint64_t *old,
 		 struct space *sp)
 {
 	struct update u = {.op = op, .hash = hash, .old = old, .sp = sp};
 	struct kv_entry present;
+	int answer;
+	int rc;
 
 	if (old != NULL)
 		entry_read(st, *old, &u.entry);
@@ -176,9 +223,13 @@ int store_update(struct kv_store *st, const struct kv_op *op, uint64_t hash, uin
 	u.change.size = sizeof u.change;
 	u.change.expiry = u.entry.expiry;
 	u.change.tag = u.entry.tag;
-	switch (op->update(op->arg, &present, &u.change)) {
-	case KV_KEEP:
+	answer = op->update(op->arg, &present, &u.change);
+	if (answer == KV_KEEP || ((answer == KV_REMOVE || answer == KV_RETAG) && old == NULL))
 		return KV_OK;
+	rc = log_ready(st, op->key_len, log_bytes(&u, answer));
+	if (UNLIKELY(rc != KV_OK))
+		return rc;
+	switch (answer) {
 	case KV_REMOVE:
 		return do_remove(st, &u);
 	case KV_REPLACE:

@@ -1,0 +1,244 @@
+/*
+ * disk_base.c - the base: all entries, written beside the log
+ *
+ * A walk over the index in slices, as for SCAN.  Before it begins the log goes on in a new file, so
+ * whatever the walk sees of an entry, early or late, the records of that log come to the
+ * same in the end.  The base ends by saying how far the log had come: only together
+ * with that much of the log is it a state that the store was in.
+ */
+#include "disk.h"
+#include "store.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define GATHER (256 * KIB)
+#define RETRY 1000        /* ms, when writes wait for it */
+#define RETRY_QUIET 10000 /* ms, else */
+#define UNIT_BYTES 256u   /* of a value, count as an entry */
+
+uint64_t disk_base_least = 64 * MIB;
+
+void base_abandon(struct disk *d)
+{
+	char name[NAME_ROOM];
+
+	if (d->phase == DISK_WALK || d->phase == DISK_SYNC) {
+		file_name(name, "new", d->base.number);
+		disk_calls->unlink(d->dir, name);
+	}
+	file_close(&d->base);
+	d->base_buffer.records = 0;
+	if (d->base_buffer.room != 0)
+		d->base_buffer.used = sizeof(struct frame_head);
+	d->phase = DISK_LOG;
+}
+
+/* It did not work out: says so, and when to try again. */
+static void base_failed(struct kv_store *st, int error, int64_t now)
+{
+	struct disk *d = st->disk;
+	char text[200];
+
+	if (d->status == KV_OK && st->log != NULL) {
+		snprintf(text, sizeof text, "the log cannot be shortened now: no snapshot could be written: %s", strerror(error));
+		st->log(st->log_host, KV_LOG_WARNING, text);
+	}
+	base_abandon(d);
+	d->retry_at = now + (d->status == KV_OK ? RETRY_QUIET : RETRY);
+}
+
+static int flush(struct disk *d, const void *more, uint64_t more_len)
+{
+	struct frame_head h = {.kind = FRAME_RECORDS, .seq = ++d->base_frames, .count = d->base_buffer.records};
+
+	if (d->base_buffer.records == 0)
+		return 0;
+	return frame_write(&d->base, &d->base_buffer, &h, more, more_len);
+}
+
+/* ------------------------------------------------------------------------- walk */
+
+struct walk {
+	struct kv_store *st;
+	int64_t now;
+	uint64_t used;
+	int error;
+};
+
+static void write_entry(void *arg, const struct entry *e)
+{
+	struct walk *w = arg;
+	struct disk *d = w->st->disk;
+	struct record r = {.type = RECORD_SET, .space = d->space, .tag = e->tag, .expiry = e->expiry,
+			   .key = e->key, .key_len = e->key_len, .value = e->value, .value_len = e->value_len};
+	bool big = e->value_len >= DISK_BIG;
+
+	w->used += 1 + (e->key_len + e->value_len) / UNIT_BYTES;
+	if (w->error != 0 || kv_gone(e->expiry, w->now))
+		return;
+	if (!buffer_reach(&d->base_buffer, RECORD_HEAD_MAX + e->key_len + (big ? 0 : e->value_len))) {
+		w->error = ENOMEM;
+		return;
+	}
+	buffer_put(&d->base_buffer, &r, !big);
+	d->base_entries++;
+	if ((big && flush(d, e->value, e->value_len) != 0) ||
+	    (!big && d->base_buffer.used >= GATHER && flush(d, NULL, 0) != 0))
+		w->error = errno;
+}
+
+/* The next space to be walked; false when there is none. */
+static bool next_space(struct kv_store *st)
+{
+	struct disk *d = st->disk;
+	uint32_t next = space_next(st, d->space);
+
+	if (next == KV_SPACE_ALL)
+		return false;
+	d->space = next;
+	d->place = 0;
+	d->walking = 1;
+	return true;
+}
+
+/* Walks on; true at the end. */
+static bool walk_on(struct walk *w, uint64_t budget)
+{
+	struct disk *d = w->st->disk;
+
+	while (w->used < budget && w->error == 0) {
+		const struct space *sp;
+
+		if (!d->walking && !next_space(w->st))
+			return true;
+		sp = space_find(w->st, d->space);
+		d->place = sp != NULL ? scan_walk(w->st, sp, d->place, write_entry, w) : 0;
+		w->used++;
+		if (d->place == 0)
+			d->walking = 0;
+	}
+	return false;
+}
+
+/* ------------------------------------------------------------------ begin and end */
+
+static int begin(struct kv_store *st)
+{
+	struct disk *d = st->disk;
+
+	disk_flush(st);
+	if (log_rotate(d) != 0)
+		return -1;
+	if (d->status != KV_OK)
+		file_close(&d->before); /* what it holds counts no more */
+	if (disk_make(d, &d->base, "new", d->log.number, FILE_BASE) != 0)
+		return -1;
+	d->phase = DISK_WALK;
+	d->space = KV_SPACE_ALL;
+	d->walking = 0;
+	d->base_frames = 0;
+	d->base_entries = 0;
+	d->grown = 0;
+	return 0;
+}
+
+static int finish(struct disk *d)
+{
+	struct frame_head h = {.kind = FRAME_END, .count = d->base_entries,
+			       .synced = d->seq + (d->buffer.records != 0)};
+
+	if (flush(d, NULL, 0) != 0)
+		return -1;
+	if (!buffer_reach(&d->base_buffer, 1)) {
+		errno = ENOMEM;
+		return -1;
+	}
+	h.seq = ++d->base_frames;
+	if (frame_write(&d->base, &d->base_buffer, &h, NULL, 0) != 0)
+		return -1;
+	d->phase = DISK_SYNC;
+	d->base_mark = 0;
+	d->extra++;
+	return 0;
+}
+
+/* Removes what the new base stands for. */
+static void remove_old(struct disk *d)
+{
+	char name[NAME_ROOM];
+
+	for (uint64_t n = d->oldest; n < d->base.number; n++) {
+		file_name(name, "base", n);
+		disk_calls->unlink(d->dir, name);
+		file_name(name, "log", n);
+		disk_calls->unlink(d->dir, name);
+	}
+	d->oldest = d->base.number;
+}
+
+void base_synced(struct kv_store *st, uint64_t mark)
+{
+	struct disk *d = st->disk;
+	char from[NAME_ROOM], to[NAME_ROOM];
+
+	if (d->phase < DISK_SYNC || d->base_mark == 0 || mark < d->base_mark)
+		return;
+	if (d->phase == DISK_SYNC) {
+		file_name(from, "new", d->base.number);
+		file_name(to, "base", d->base.number);
+		if (disk_calls->rename(d->dir, from, to) != 0) {
+			base_failed(st, errno, 0);
+			d->retry_at = INT64_MIN;
+			return;
+		}
+		d->phase = DISK_NAMED;
+		d->base_mark = 0;
+		d->extra++;
+		return;
+	}
+	remove_old(d);
+	d->base_size = d->base.size;
+	file_close(&d->base);
+	d->phase = DISK_LOG;
+	if (d->status != KV_OK && st->log != NULL)
+		st->log(st->log_host, KV_LOG_WARNING, "writes are taken again: all data is in new files");
+	d->status = KV_OK;
+	d->said = 0;
+}
+
+/* ---------------------------------------------------------------------- maintain */
+
+static bool wanted(const struct disk *d, int64_t now)
+{
+	uint64_t least = d->base_size > disk_base_least ? d->base_size : disk_base_least;
+
+	if (d->phase != DISK_LOG || now < d->retry_at)
+		return false;
+	if (d->status != KV_OK)
+		return true;
+	return d->grown >= least && d->before.fd < 0;
+}
+
+uint64_t disk_maintain(struct kv_store *st, uint64_t budget, int64_t now, bool *more, int64_t *next)
+{
+	struct disk *d = st->disk;
+	struct walk w = {.st = st, .now = now};
+
+	if (d == NULL)
+		return 0;
+	if (wanted(d, now) && begin(st) != 0)
+		base_failed(st, errno, now);
+	if (d->phase == DISK_WALK) {
+		bool end = walk_on(&w, budget);
+
+		if (w.error == 0 && end && finish(d) != 0)
+			w.error = errno;
+		if (w.error != 0)
+			base_failed(st, w.error, now);
+		*more |= d->phase == DISK_WALK;
+	}
+	if (d->status != KV_OK && d->phase == DISK_LOG)
+		*next = d->retry_at > now ? d->retry_at : now + RETRY;
+	return w.used;
+}
