@@ -49,6 +49,7 @@ int hash_offer(kv_store *st, struct kv_offer *offer)
 			return KV_IO;
 		st->state.inode[seg] = file.st_ino;
 	}
+	st->state.sum = sum(&st->state, offsetof(struct offer_state, sum));
 	offer->segments = st->segments;
 	offer->segment_count = SEGMENTS;
 	offer->state = &st->state;
@@ -146,15 +147,18 @@ static bool long_enough(const struct header *h, const struct kv_offer *offer)
 static const char *judge(const struct kv_offer *offer)
 {
 	const char *why = judge_segments(offer);
+	const struct offer_state *state = offer->state;
 	const struct header *h;
 
 	if (why != NULL)
 		return why;
+	if (state->sum != sum(state, offsetof(struct offer_state, sum)))
+		return "the state fails its checksum";
 	h = offer->segments[META].address;
 	why = judge_header(h, offer);
 	if (why != NULL)
 		return why;
-	if (!disk_sound(((const struct offer_state *)offer->state)->disk))
+	if (!disk_sound(state->disk))
 		return "what is on disk is kept in another way";
 	return long_enough(h, offer) ? NULL : "a file is cut off";
 }

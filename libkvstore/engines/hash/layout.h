@@ -251,6 +251,7 @@ struct offer_state {
 	uint64_t header_sum; /* of all of struct header */
 	uint64_t inode[SEGMENTS]; /* of the files: a descriptor must be of its own */
 	struct disk *disk; /* where the store is kept, or NULL */
+	uint64_t sum;      /* of all before */
 };
 
 /* The open store of this generation; all that is not in the files. */
