@@ -45,10 +45,11 @@ type daemon struct {
 	own  *ownSocket // of --listen, or nil
 	fds  []int      // all listening sockets
 
-	lost     chan error             // the store became unusable
-	reloadMu sync.Mutex             // held while a reload runs
-	hangups  chan struct{}          // SIGHUPs not yet begun, at most one
-	busy     atomic.Pointer[string] // what STATUS= says instead of figures
+	shutdowns chan bool              // SHUTDOWN; true: at once
+	lost      chan error             // the store became unusable
+	reloadMu  sync.Mutex             // held while a reload runs
+	hangups   chan struct{}          // SIGHUPs not yet begun, at most one
+	busy      atomic.Pointer[string] // what STATUS= says instead of figures
 }
 
 // newDaemon takes over what systemd passed by the environment.
@@ -56,7 +57,7 @@ func newDaemon(o options, where config.Where, level zap.AtomicLevel, log *zap.Lo
 	return &daemon{
 		options: o, where: where, level: level, log: log,
 		notify: systemd.NewNotifier(), watch: systemd.WatchdogInterval(),
-		hangups: make(chan struct{}, 1), lost: make(chan error, 1),
+		hangups: make(chan struct{}, 1), shutdowns: make(chan bool, 1), lost: make(chan error, 1),
 	}
 }
 
@@ -197,6 +198,12 @@ func (d *daemon) serve(signals <-chan os.Signal) error {
 			d.end("the server stopped by itself", "a fault of kvstored")
 		case err := <-d.lost:
 			d.end("the store became unusable", err.Error())
+		case now := <-d.shutdowns:
+			cancel()
+			if now {
+				signals = alreadySignalled()
+			}
+			return d.stop(syscall.SIGTERM, signals, ended)
 		case s := <-signals:
 			if s == syscall.SIGHUP {
 				d.hangup()
@@ -206,6 +213,13 @@ func (d *daemon) serve(signals <-chan os.Signal) error {
 			return d.stop(s, signals, ended)
 		}
 	}
+}
+
+// alreadySignalled is the signals of a daemon that is not to wait.
+func alreadySignalled() <-chan os.Signal {
+	signals := make(chan os.Signal, 1)
+	signals <- syscall.SIGTERM
+	return signals
 }
 
 // tellServing says that clients are welcome.

@@ -114,6 +114,9 @@ func (d *daemon) adopt(next *config.Config) {
 	d.level.SetLevel(logging.ParseLevel(next.LogLevel))
 	d.conf.Store(next)
 	d.srv.SetSync(syncMode(next))
+	if err := d.srv.Tune(limitsOf(next, clientLimit(next.MaxClients)), thresholdsOf(next)); err != nil {
+		return // it is ending
+	}
 }
 
 // logRefusal logs why a reload was refused and gives the one line for the

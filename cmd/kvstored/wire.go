@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strconv"
 
 	"kvstored/pkg/command"
@@ -17,7 +18,7 @@ const pauseOutput = 32 << 20
 // makeServer puts the server in front of the engine.
 func (d *daemon) makeServer() error {
 	conf := d.conf.Load()
-	clients := clientLimit(conf.MaxClients)
+	clients := clientLimit(conf.MaxClients) // warned of here, once
 	if clients < conf.MaxClients {
 		d.log.Warn("fewer clients than configured: "+conf.Rule("MaxClients")+", but only "+strconv.Itoa(clients),
 			logging.Why("the limit of open files allows no more"), logging.Fix("raise LimitNOFILE= of the unit, or ulimit -n"))
@@ -26,14 +27,18 @@ func (d *daemon) makeServer() error {
 		d.log.Warn("one reactor serves: " + conf.Rule("Reactors") + " counts in a later version")
 	}
 	srv, err := server.New(server.Options{
-		Engine:   server.Hosted{Host: d.host},
-		Log:      d.log,
-		Version:  version,
-		Limits:   limitsOf(conf, clients),
-		Socket:   socketNames(d.fds)[0],
-		Settings: d.settings,
-		Reload:   d.reloadFor,
-		Check:    d.checkFor,
+		Engine:     server.Hosted{Host: d.host},
+		Log:        d.log,
+		Version:    version,
+		Limits:     limitsOf(conf, clients),
+		Socket:     socketNames(d.fds)[0],
+		Settings:   d.settings,
+		Thresholds: thresholdsOf(conf),
+		Set:        d.set,
+		Rewrite:    func() error { return d.conf.Load().Rewrite(d.where) },
+		Shutdown:   d.shutdown,
+		Reload:     d.reloadFor,
+		Check:      d.checkFor,
 	})
 	if err != nil {
 		return err
@@ -56,6 +61,45 @@ func limitsOf(conf *config.Config, clients int) reactor.Limits {
 		Output:  int(conf.MaxOutput),
 		Push:    int(conf.MaxSubscriberOutput),
 		Pause:   min(pauseOutput, int(conf.MaxOutput)/2),
+	}
+}
+
+// thresholdsOf is what the configuration calls slow.
+func thresholdsOf(conf *config.Config) server.Thresholds {
+	return server.Thresholds{
+		SlowlogSlowerThan: int64(conf.SlowlogSlowerThan),
+		SlowlogMaxLen:     conf.SlowlogMaxLen,
+		LatencyMonitor:    int64(conf.LatencyMonitor),
+	}
+}
+
+// set is CONFIG SET: all of the settings or none. It does not wait.
+func (d *daemon) set(names, values []string) (reactor.Limits, server.Thresholds, error) {
+	old := d.conf.Load()
+	next := old
+	for i, name := range names {
+		changed, err := next.With(name, values[i])
+		if err != nil {
+			return reactor.Limits{}, server.Thresholds{}, &command.ConfigError{Name: name, Why: err.Error()}
+		}
+		next = changed
+	}
+	if !d.conf.CompareAndSwap(old, next) {
+		return reactor.Limits{}, server.Thresholds{}, errors.New("the configuration was read again meanwhile; try again")
+	}
+	d.level.SetLevel(logging.ParseLevel(next.LogLevel))
+	for i, name := range names {
+		d.log.Info("set over the socket: " + name + "=" + values[i])
+	}
+	return limitsOf(next, clientLimit(next.MaxClients)), thresholdsOf(next), nil
+}
+
+// shutdown ends the daemon as SIGTERM does; now: as a second one does.
+func (d *daemon) shutdown(now bool) {
+	d.log.Info("asked to end over the socket")
+	select {
+	case d.shutdowns <- now:
+	default: // asked already
 	}
 }
 

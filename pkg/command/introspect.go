@@ -175,7 +175,11 @@ func (cmd *Command) aboutConnection() bool {
 	if cmd.Group == "connection" {
 		return cmd.full != "client"
 	}
-	return cmd.full == "command" || cmd.full == "wait" || cmd.full == "waitaof" || cmd.parent != nil && cmd.parent.Name == "command"
+	switch cmd.full {
+	case "command", "wait", "waitaof", "readonly", "readwrite", "asking":
+		return true
+	}
+	return cmd.parent != nil && cmd.parent.Name == "command"
 }
 
 // writeKeySpecs says where the keys are and what is done to them.

@@ -25,6 +25,7 @@ var groups = []struct{ name, title, text string }{
 		"request sends to its own connection come after its reply, as in Redis 7.2. Who reads its messages too slowly is closed " +
 		"at `MaxSubscriberOutput=`."},
 	{"server", "Server", ""},
+	{"cluster", "Cluster", "These answer as a Redis that is no cluster."},
 	{"engine", "Engine", "These are kvstored's own. What loads code is for root and the daemon's own user."},
 }
 
@@ -97,7 +98,6 @@ const manualMiddle = `
 - CLIENT SETINFO, and lib-name and lib-ver in CLIENT LIST, are those of Redis 7.2
 - TIME has milliseconds; the microseconds end in 000
 - SET with EXAT or PXAT in the past deletes the key at once, and DBSIZE does not count it
-- CONFIG SET, RESETSTAT and REWRITE are refused: settings belong to the configuration file
 - WAIT and WAITAOF answer at once: there are no replicas to wait for
 - SWAPDB exchanges key by key: it takes time in proportion to the keys of both databases
 - OBJECT ENCODING and REFCOUNT go by the value: a short text that APPEND, SETRANGE, SETBIT or INCRBYFLOAT made says
@@ -105,6 +105,14 @@ const manualMiddle = `
 - DUMP does not compress; its payloads are those of Redis 7.0 (version 10), RESTORE reads those up to Redis 7.2 (version
   11), compressed ones too; IDLETIME and FREQ are checked and not kept
 - PFADD leaves a damaged HyperLogLog as it is when it answers INVALIDOBJ
+- CONFIG GET and SET know kvstored's settings by their own names and, where Redis has the same, by its names;
+  parameters of what does not exist here have the one value that is true. CONFIG SET, RESETSTAT and REWRITE are for
+  root and the daemon's own user
+- what a call took (INFO commandstats and latencystats, SLOWLOG, LATENCY HISTOGRAM) is its part of the tick that
+  executed it: the time in the engine, divided by the operations of the tick; commands that run one by one (RENAME,
+  KEYS, EXEC, …) are measured one by one
+- CLIENT PAUSE does not hold back CLIENT UNPAUSE of root and the daemon's own user
+- DEBUG OBJECT has no address and no clock to tell: both are 0
 - FLUSHDB and FLUSHALL take the same short time with SYNC and ASYNC
 - a request has at most 1,048,576 arguments, a line at most 64 KiB
 - errors of the storage engine start with OOM, MISCONF, READONLY or ERR and name the engine

@@ -51,8 +51,166 @@ var moreSubcommands = map[string][]*Command{
 // adminCommands are further commands about connections and the server.
 var adminCommands = []*Command{
 	{
-		Name: "reset", Arity: 1, Flags: Barrier | InSubscribe | NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Group: "connection", Since: "6.2.0",
+		Name: "reset", Arity: 1, Flags: Barrier | InSubscribe | NoScript | Loading | Stale | Fast | NoAuth | AllowBusy,
+		Group: "connection", Since: "6.2.0",
 		Summary: "makes the connection as it was when it was opened",
 		Plan:    planReset,
 	},
+	{
+		Name: "slowlog", Arity: -2, Group: "server", Since: "2.2.12",
+		Summary: "commands that took long",
+		Help:    slowlogHelp,
+		Subcommands: []*Command{
+			{
+				Name: "get", Arity: -2, Flags: Admin | Loading | Stale, Group: "server", Since: "2.2.12",
+				Tips:    []string{"request_policy:all_nodes", "nondeterministic_output"},
+				Summary: "the latest slow commands",
+				Syntax:  "[count]",
+				Plan:    planSlowlogGet,
+			},
+			{
+				Name: "len", Arity: 2, Flags: Admin | Loading | Stale, Group: "server", Since: "2.2.12",
+				Tips:    []string{"request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"},
+				Summary: "the number of slow commands kept",
+				Plan:    planSlowlogLen,
+			},
+			{
+				Name: "reset", Arity: 2, Flags: Admin | Loading | Stale, Group: "server", Since: "2.2.12",
+				Tips:    []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
+				Summary: "forgets the slow commands",
+				Plan:    planSlowlogReset,
+			},
+			{
+				Name: "help", Arity: 2, Flags: Loading | Stale, Group: "server", Since: "6.2.0",
+				Summary: "lists the subcommands",
+				Plan:    planHelp,
+			},
+		},
+	},
+	{
+		Name: "latency", Arity: -2, Group: "server", Since: "2.8.13",
+		Summary: "how long commands and housekeeping take",
+		Help:    latencyHelp,
+		Subcommands: []*Command{
+			latencyRow("doctor", 2, "2.8.13", "what the latency monitor has seen, in words", "", "response_policy:special", planLatencyDoctor),
+			latencyRow("histogram", -2, "7.0.0", "how many calls of commands took how long", "[command [command ...]]",
+				"response_policy:special", planLatencyHistogram),
+			latencyRow("history", 3, "2.8.13", "the samples of an event", "event", "response_policy:special", planLatencyHistory),
+			latencyRow("latest", 2, "2.8.13", "the latest sample of each event", "", "response_policy:special", planLatencyLatest),
+			{
+				Name: "reset", Arity: -2, Flags: Admin | NoScript | Loading | Stale, Group: "server", Since: "2.8.13",
+				Tips:    []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
+				Summary: "forgets events",
+				Syntax:  "[event [event ...]]",
+				Plan:    planLatencyReset,
+			},
+			{
+				Name: "help", Arity: 2, Flags: Loading | Stale, Group: "server", Since: "2.8.13",
+				Summary: "lists the subcommands",
+				Plan:    planHelp,
+			},
+		},
+	},
+	{
+		Name: "memory", Arity: -2, Group: "server", Since: "4.0.0",
+		Summary: "about memory",
+		Help:    memoryHelp,
+		Subcommands: []*Command{
+			{
+				Name: "doctor", Arity: 2, Group: "server", Since: "4.0.0",
+				Tips:    []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+				Summary: "what is noticeable about the memory, in words",
+				Plan:    planMemoryDoctor,
+			},
+			{
+				Name: "purge", Arity: 2, Group: "server", Since: "4.0.0",
+				Tips:    []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+				Summary: "gives memory that is held needlessly back to the system",
+				Plan:    planMemoryPurge,
+			},
+			{
+				Name: "stats", Arity: 2, Group: "server", Since: "4.0.0",
+				Tips:    []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+				Summary: "where the memory is",
+				Plan:    planMemoryStats,
+			},
+			{
+				Name: "help", Arity: 2, Flags: Loading | Stale, Group: "server", Since: "4.0.0",
+				Summary: "lists the subcommands",
+				Plan:    planHelp,
+			},
+		},
+	},
+	{
+		Name: "shutdown", Arity: -1, Flags: AdminOnly | Admin | NoScript | Loading | Stale | NoMulti | AllowBusy,
+		Group: "server", Since: "1.0.0",
+		Summary: "ends the daemon, which systemd starts again for the next client; root and the daemon's user only",
+		Syntax:  "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+		Plan:    planShutdown,
+	},
+	{
+		Name: "debug", Arity: -2, Flags: AdminOnly | Admin | NoScript | Loading | Stale, Group: "server", Since: "1.0.0",
+		Summary: "what tests of clients need: SLEEP, ERROR, OBJECT, PROTOCOL, SET-ACTIVE-EXPIRE; root and the daemon's user only",
+		Syntax:  "subcommand [arg ...]",
+		Plan:    planDebug,
+	},
+	{
+		Name: "role", Arity: 1, Flags: AdminCategory | NoScript | Loading | Stale | Fast, Group: "server", Since: "2.8.12",
+		Summary: "always master, without replicas",
+		Plan:    planRole,
+	},
+	{
+		Name: "lolwut", Arity: -1, Flags: ReadOnly | Fast, Group: "server", Since: "5.0.0",
+		Summary: "a small picture, and the version",
+		Syntax:  "[VERSION version [arg ...]]",
+		Plan:    planLolwut,
+	},
+	{
+		Name: "replicaof", Arity: 3, Flags: Admin | NoScript | Stale | NoAsyncLoading, Group: "server", Since: "5.0.0",
+		Summary: "only NO ONE is accepted: there is no replication",
+		Syntax:  "NO ONE",
+		Plan:    planReplicaof,
+	},
+	{
+		Name: "slaveof", Arity: 3, Flags: Admin | NoScript | Stale | NoAsyncLoading, Group: "server", Since: "1.0.0",
+		Summary: "the old name of REPLICAOF",
+		Syntax:  "NO ONE",
+		Plan:    planReplicaof,
+	},
+	{
+		Name: "failover", Arity: -1, Flags: Admin | NoScript | Stale, Group: "server", Since: "6.2.0",
+		Summary: "refused: there are no replicas",
+		Syntax:  "[ABORT]",
+		Plan:    planFailover,
+	},
+	{
+		Name: "cluster", Arity: -2, Group: "cluster", Since: "3.0.0",
+		Summary: "refused: this is no cluster",
+		Syntax:  "subcommand [arg ...]",
+		Plan:    planNoCluster,
+	},
+	{
+		Name: "readonly", Arity: 1, Flags: Loading | Stale | Fast, Group: "cluster", Since: "3.0.0",
+		Summary: "refused: this is no cluster",
+		Plan:    planNoCluster,
+	},
+	{
+		Name: "readwrite", Arity: 1, Flags: Loading | Stale | Fast, Group: "cluster", Since: "3.0.0",
+		Summary: "refused: this is no cluster",
+		Plan:    planNoCluster,
+	},
+	{
+		Name: "asking", Arity: 1, Flags: Fast, Group: "cluster", Since: "3.0.0",
+		Summary: "refused: this is no cluster",
+		Plan:    planNoCluster,
+	},
+}
+
+// latencyRow is a subcommand of LATENCY that reads.
+func latencyRow(name string, arity int, since, summary, syntax, policy string, plan func(*Call)) *Command {
+	return &Command{
+		Name: name, Arity: arity, Flags: Admin | NoScript | Loading | Stale, Group: "server", Since: since,
+		Tips:    []string{"nondeterministic_output", "request_policy:all_nodes", policy},
+		Summary: summary, Syntax: syntax, Plan: plan,
+	}
 }

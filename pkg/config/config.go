@@ -37,6 +37,10 @@ type Config struct {
 	CheckTimeout        time.Duration
 	LogLevel            string
 
+	SlowlogSlowerThan int // microseconds
+	SlowlogMaxLen     int
+	LatencyMonitor    int // milliseconds
+
 	sources map[string]Source // by setting name; absent: the default
 }
 

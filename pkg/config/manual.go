@@ -42,6 +42,9 @@ func (s *Setting) defaultText() string {
 // when says from when on a change counts.
 func (s *Setting) when() string {
 	if s.Reload {
+		if s.Live {
+			return "A change counts from the next reload on, or at once by CONFIG SET."
+		}
 		return "A change counts from the next reload on."
 	}
 	return "A change counts from the next start on."
@@ -140,7 +143,13 @@ const manTail = `.SH APPLYING A CHANGE
 reads all files again. What counts from the next start on only is named in the
 journal when it was changed.
 .B kvctl CONFIG GET '*'
-shows what is in force, and
+shows what is in force;
+.B kvctl CONFIG SET
+changes it until the next reload or restart, for those settings of which that is
+said, and
+.B kvctl CONFIG REWRITE
+makes such changes last, in a drop-in named 90\-config\-set.conf; both are for
+root and the daemon's own user.
 .B kvctl engine status
 which rule chose the engine.
 .SH EXAMPLES

@@ -32,6 +32,7 @@ type Setting struct {
 	Max     int64
 	Choices []string
 	Reload  bool   // whether a reload changes it
+	Live    bool   // whether CONFIG SET does, too
 	Doc     string // for the manual: whole sentences
 	field   func(*Config) any
 }
@@ -70,17 +71,17 @@ var Settings = []Setting{
 			"entered by one at a time. This version serves with one, and says so when more are set.",
 		field: func(c *Config) any { return &c.Reactors },
 	}, {
-		Name: "MaxClients", Kind: KindCount, Default: "10000", Min: 1, Max: 1_000_000,
+		Name: "MaxClients", Reload: true, Live: true, Kind: KindCount, Default: "10000", Min: 1, Max: 1_000_000,
 		Doc: "How many clients may be connected at once. Further ones are told so and closed. It is " +
 			"lowered when LimitNOFILE= of the unit does not allow so many.",
 		field: func(c *Config) any { return &c.MaxClients },
 	}, {
-		Name: "MaxInput", Kind: KindSize, Default: "1G", Min: 64 << 10, Max: 1 << 40,
+		Name: "MaxInput", Reload: true, Live: true, Kind: KindSize, Default: "1G", Min: 64 << 10, Max: 1 << 40,
 		Doc: "How many bytes of a request that is not complete yet one client may have in the daemon. " +
 			"A client above it is closed.",
 		field: func(c *Config) any { return &c.MaxInput },
 	}, {
-		Name: "MaxOutput", Kind: KindSize, Default: "1G", Min: 1 << 20, Max: 1 << 40,
+		Name: "MaxOutput", Reload: true, Live: true, Kind: KindSize, Default: "1G", Min: 1 << 20, Max: 1 << 40,
 		Doc: "How many bytes of replies one client may leave unread before it is closed. Long before, " +
 			"from 32M on, its further requests wait.",
 		field: func(c *Config) any { return &c.MaxOutput },
@@ -94,10 +95,24 @@ var Settings = []Setting{
 		Doc:   "How long an engine may take in its trial, in a process of its own, before it is refused.",
 		field: func(c *Config) any { return &c.CheckTimeout },
 	}, {
-		Name: "LogLevel", Kind: KindChoice, Default: "info", Reload: true,
+		Name: "LogLevel", Kind: KindChoice, Default: "info", Reload: true, Live: true,
 		Choices: []string{"debug", "info", "warning", "error"},
 		Doc:     "The least important kind of message that is logged.",
 		field:   func(c *Config) any { return &c.LogLevel },
+	}, {
+		Name: "SlowlogSlowerThan", Reload: true, Live: true, Kind: KindCount, Default: "10000", Min: -1, Max: 1_000_000_000,
+		Doc: "From how many microseconds on a command is noted in the slow log (SLOWLOG GET); 0 notes all of " +
+			"them, -1 none.",
+		field: func(c *Config) any { return &c.SlowlogSlowerThan },
+	}, {
+		Name: "SlowlogMaxLen", Reload: true, Live: true, Kind: KindCount, Default: "128", Min: 0, Max: 100_000,
+		Doc:   "How many slow commands are kept.",
+		field: func(c *Config) any { return &c.SlowlogMaxLen },
+	}, {
+		Name: "LatencyMonitor", Reload: true, Live: true, Kind: KindCount, Default: "0", Min: 0, Max: 1_000_000_000,
+		Doc: "From how many milliseconds on commands and housekeeping are noted by the latency monitor " +
+			"(LATENCY LATEST); 0 turns it off.",
+		field: func(c *Config) any { return &c.LatencyMonitor },
 	},
 }
 

@@ -32,6 +32,7 @@ func startWith(t testing.TB, name string, limits reactor.Limits, log *zap.Logger
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(host.Close) // after the server's end
 	return serveWith(t, Hosted{host}, limits, log)
 }
 
