@@ -24,6 +24,8 @@ GO_BUILD := $(GO) build -trimpath -buildvcs=false -buildmode=pie
 
 ENGINES := $(sort $(patsubst libkvstore/engines/%/,%,$(dir $(wildcard libkvstore/engines/*/*.c))))
 sources = $(or $(wildcard libkvstore/engines/$(1)/*.c),$(error no engine $(1) in libkvstore/engines))
+# Libraries of the distribution that an engine needs, in a file of its folder.
+libs = $(shell cat libkvstore/engines/$(1)/libs 2>/dev/null)
 HEADERS := $(wildcard libkvstore/*.h)
 
 .DELETE_ON_ERROR:
@@ -37,14 +39,15 @@ all: build
 build: kvstored kvctl engines ## (also plain `make`) kvstored, kvctl and the engines, into build/
 
 need-build:
-	@tools/need.sh go gcc:gcc /usr/include/string.h:libc6-dev /usr/include/xxhash.h:libxxhash-dev
+	@tools/need.sh go gcc:gcc /usr/include/string.h:libc6-dev /usr/include/lmdb.h:liblmdb-dev \
+		/usr/include/xxhash.h:libxxhash-dev
 
 engines: $(ENGINES:%=build/engines/%.so) build/libkvstore.so build/test/hash-next.so ## the engines only
 
 build/engines/%.so: $$(wildcard libkvstore/engines/$$*/*.[ch]) $(HEADERS) Makefile | need-build
 	@mkdir -p $(@D)
 	@echo '  CC  $@'
-	@$(CC) $(ENGINE_CFLAGS) -Ilibkvstore $(call sources,$*) $(ENGINE_LDFLAGS) -o $@
+	@$(CC) $(ENGINE_CFLAGS) -Ilibkvstore $(call sources,$*) $(ENGINE_LDFLAGS) $(call libs,$*) -o $@
 
 build/libkvstore.so: build/engines/hash.so
 	@cp $< $@
@@ -73,7 +76,8 @@ demo: build ## show the main job: start, set, get, count, exchange the library u
 
 ##: Testing
 test: ## everything that needs neither root nor a container
-	@tools/need.sh go git:git gcc:gcc /usr/include/string.h:libc6-dev /usr/include/xxhash.h:libxxhash-dev redis-server:redis-server
+	@tools/need.sh go git:git gcc:gcc /usr/include/string.h:libc6-dev /usr/include/lmdb.h:liblmdb-dev \
+		/usr/include/xxhash.h:libxxhash-dev redis-server:redis-server
 	@tools/test.sh
 
 test-system: ## install the packages in Debian 12 and 13 with a real systemd (root)

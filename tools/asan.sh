@@ -13,7 +13,8 @@ flags='-std=c17 -O1 -g -fPIC -fvisibility=hidden -Wall -Wextra -Wpedantic -Werro
 # Leaks are not looked for there: the process is Go's, and ends with exec'ed children.
 conforms() {
 	mkdir -p $dir &&
-		gcc $flags -Ilibkvstore -shared -Wl,-soname,libkvstore.so libkvstore/engines/"$1"/*.c -o $dir/"$1".so &&
+		gcc $flags -Ilibkvstore -shared -Wl,-soname,libkvstore.so libkvstore/engines/"$1"/*.c \
+			$(cat libkvstore/engines/"$1"/libs 2>/dev/null) -o $dir/"$1".so &&
 		LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
 			ASAN_OPTIONS=detect_leaks=0:handle_segv=0 build/kvstored check-engine --full "$PWD/$dir/$1.so"
 }

@@ -21,7 +21,7 @@ unit() {
 prefix=$2
 put 755 build/kvstored "$root/bin"
 put 755 build/kvctl "$root/bin"
-for name in hash simple; do
+for name in hash simple lmdb; do
 	put 644 build/engines/$name.so "$1/usr/lib/kvstored/engines"
 done
 for header in libkvstore/*.h; do

@@ -30,7 +30,7 @@ lay_out() {
 	mkdir -p $stage/bin $stage/engines $stage/man $stage/completions dist
 	strip --strip-unneeded -o $stage/bin/kvstored build/kvstored
 	strip --strip-unneeded -o $stage/bin/kvctl build/kvctl
-	for name in hash simple; do
+	for name in hash simple lmdb; do
 		strip --strip-unneeded -o $stage/engines/$name.so build/engines/$name.so
 	done
 	for page in packaging/man/*.[158]; do
@@ -62,6 +62,8 @@ export LIBC
 rm -f dist/*.deb dist/*.rpm
 UNITS=/lib/systemd package nfpm.yaml deb "$(machine deb)"
 UNITS=/usr/lib/systemd package nfpm.yaml rpm "$(machine rpm)"
+package packaging/nfpm/kvstored-engine-lmdb.yaml deb "$(machine deb)"
+package packaging/nfpm/kvstored-engine-lmdb.yaml rpm "$(machine rpm)"
 package packaging/nfpm/kvstored-dev.yaml deb all
 package packaging/nfpm/kvstored-dev.yaml rpm noarch
 ls -l dist

@@ -66,8 +66,10 @@
 //
 // # What is served
 //
-// Engines that block, are durable or need their store for themselves are
-// refused until the host can serve them. What an engine lacks is refused
+// Engines that say they block are refused until the host can serve them. Of a
+// store that only one can have open, with a format that stays, the old code
+// closes and the new code opens the files, in the lane (reopen.go). If the new
+// code fails the old one opens them again. What an engine lacks is refused
 // operation by operation (guard.c), and KV_UPDATE is made of get and set where
 // it is missing. A library with plain set and get is adapted (legacy.c).
 //

@@ -195,7 +195,6 @@ func (i *Info) checkCaps() *Refusal {
 		why  string
 	}{
 		{CapBlocking, "its calls may wait for disk or network (blocking), which this version cannot serve yet"},
-		{CapExclusive, "its store can be opened only once at a time (exclusive), which this version cannot serve yet"},
 	} {
 		if i.Has(c.flag) {
 			return refuse(c.why, "use an engine that keeps its data in memory, such as hash", "the engine asks for too much")

@@ -169,6 +169,9 @@ func (s *swap) exchange() (Outcome, error) {
 	if canHandOver(&s.old.lib.info, &s.next.lib.info) && s.kept(&s.next.lib.info) == (s.old.dir != "") {
 		return s.handOver()
 	}
+	if s.reopens() {
+		return s.reopen()
+	}
 	return s.replace()
 }
 

@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 lib=$here/../../libkvstore
 dir=${1:-$here/../../build}/abi-asan
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- debug simple hash
+[ $# -gt 0 ] || set -- debug simple hash lmdb
 flags="-std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Wpedantic -Werror -I$lib
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 mkdir -p "$dir"

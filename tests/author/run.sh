@@ -12,7 +12,7 @@ clean() {
 	rm -rf "$work"
 }
 trap clean EXIT
-for what in kvstored kvctl engines/simple.so engines/hash.so; do
+for what in kvstored kvctl engines/simple.so engines/hash.so engines/lmdb.so; do
 	[ -e "$build/$what" ] || { echo "author: $build/$what is not built; fix: make" >&2; exit 1; }
 done
 [ "$build" = "$top/build" ] || { echo "author: make install takes $top/build only" >&2; exit 1; }

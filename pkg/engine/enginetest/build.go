@@ -38,7 +38,16 @@ func Build(t testing.TB, name string, defines ...string) string {
 		t.Fatalf("no sources of engine %s: %v", name, err)
 	}
 	noteSources(filepath.Join(Root(), "libkvstore"), filepath.Join(Root(), "libkvstore/engines", name))
-	return Compile(t, name, sources, defines...)
+	return Compile(t, name, append(sources, needed(name)...), defines...)
+}
+
+// needed lists the libraries of the distribution that an engine of the tree asks for.
+func needed(name string) []string {
+	text, err := os.ReadFile(filepath.Join(Root(), "libkvstore/engines", name, "libs"))
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(text))
 }
 
 // noteSources looks at the files in dirs: go test reuses a result while what

@@ -1,0 +1,335 @@
+/*
+ * exec.c - a batch: one transaction, repeated when the map was too small
+ */
+#include "store.h"
+
+#include <stdlib.h>
+
+char *scratch(kv_store *store, uint64_t n)
+{
+	if (n > store->scratch_room) {
+		char *grown = realloc(store->scratch, n);
+
+		if (grown == NULL)
+			return NULL;
+		store->scratch = grown;
+		store->scratch_room = n;
+	}
+	return store->scratch != NULL ? store->scratch : scratch(store, 64);
+}
+
+#define SCRATCH_KEPT (1u << 20)
+
+static void scratch_shrink(kv_store *store)
+{
+	if (store->scratch_room <= SCRATCH_KEPT)
+		return;
+	free(store->scratch);
+	store->scratch = NULL;
+	store->scratch_room = 0;
+}
+
+/* -------------------------------------------------------------------- pins */
+
+/*
+ * A pinned value is a copy: what a transaction shows is gone with it, and one that
+ * waited for a slow client would keep every page that was freed since.
+ */
+static int pin_value(kv_store *store, struct kv_op *op, const char *from, uint64_t n)
+{
+	char *copy = malloc(n);
+
+	if (copy == NULL)
+		return KV_NO_MEMORY;
+	memcpy(copy, from, n);
+	op->value = copy;
+	op->pin = (uint64_t)(uintptr_t)copy;
+	store->pins++;
+	return KV_OK;
+}
+
+void lmdb_release(kv_store *store, const uint64_t *pins, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		free((void *)(uintptr_t)pins[i]);
+	store->pins -= count;
+}
+
+/* -------------------------------------------------------------- operations */
+
+static int op_get(kv_store *store, struct kv_batch *batch, struct kv_op *op,
+		  const struct place *place)
+{
+	uint64_t from = op->offset < place->value_len ? op->offset : place->value_len;
+	uint64_t n = place->value_len - from;
+	int status = KV_OK;
+
+	if (op->length < n)
+		n = op->length;
+	if (n >= KV_PIN_LENGTH) {
+		status = pin_value(store, op, place->value + from, n);
+	} else {
+		void *copy = kv_alloc(batch->reply, n);
+
+		if (copy == NULL)
+			return KV_NO_MEMORY;
+		memcpy(copy, place->value + from, n);
+		op->value = copy;
+	}
+	op->value_len = n;
+	op->tag = place->record.tag;
+	op->expiry = place->record.expiry;
+	return status;
+}
+
+static int op_meta(struct kv_op *op, const struct place *place)
+{
+	op->value = NULL;
+	op->value_len = place->value_len;
+	op->tag = place->record.tag;
+	op->expiry = place->record.expiry;
+	return KV_OK;
+}
+
+static int op_set(kv_store *store, struct kv_op *op, struct place *place)
+{
+	int64_t expiry = op->expiry;
+	char *to;
+	int status;
+
+	if ((op->flags & KV_OP_KEEP_EXPIRY) != 0 && place->found)
+		expiry = place->record.expiry;
+	status = place_put(store, place, op->value_len, expiry, op->tag, &to);
+	if (status == KV_OK && op->value_len != 0)
+		memcpy(to, op->value, op->value_len);
+	return status;
+}
+
+/* Removes the entry that was found because its time has passed. */
+static int settle(kv_store *store, struct kv_batch *batch, struct place *place)
+{
+	int status = kv_event_add(batch->events, KV_EXPIRED, place->space_id, place->key,
+				  place->key_len);
+
+	return status == KV_OK ? place_remove(store, place) : status;
+}
+
+static int op_write(kv_store *store, struct kv_batch *batch, struct kv_op *op)
+{
+	struct place place;
+	int status = place_find(store, op->space, op->key, op->key_len, &place);
+
+	if (status == KV_OK && place.found && kv_gone(place.record.expiry, batch->now))
+		status = settle(store, batch, &place);
+	if (status != KV_OK)
+		return status;
+	switch (op->code) {
+	case KV_SET:
+		return op_set(store, op, &place);
+	case KV_DELETE:
+		return place.found ? place_remove(store, &place) : KV_NOT_FOUND;
+	default:
+		return update_at(store, op, &place);
+	}
+}
+
+static int op_read(kv_store *store, struct kv_batch *batch, struct kv_op *op)
+{
+	struct place place;
+	int status = place_find(store, op->space, op->key, op->key_len, &place);
+
+	if (status != KV_OK)
+		return status;
+	if (!place.found || kv_gone(place.record.expiry, batch->now))
+		return KV_NOT_FOUND;
+	return op->code == KV_GET ? op_get(store, batch, op, &place) : op_meta(op, &place);
+}
+
+static int op_clear(kv_store *store, struct kv_op *op)
+{
+	struct space *space = space_find(store, op->space);
+
+	return space != NULL ? space_clear(store, space) : KV_OK;
+}
+
+static bool is_write(const struct kv_op *op)
+{
+	return op->code == KV_SET || op->code == KV_DELETE || op->code == KV_UPDATE ||
+	       op->code == KV_CLEAR;
+}
+
+static int perform(kv_store *store, struct kv_batch *batch, struct kv_op *op)
+{
+	if ((op->flags & ~(KV_OP_WITH_NEXT | KV_OP_KEEP_EXPIRY)) != 0 ||
+	    op->space == KV_SPACE_ALL)
+		return KV_UNSUPPORTED;
+	if (is_write(op) && store->refusal != KV_OK)
+		return store->refusal;
+	switch (op->code) {
+	case KV_GET:
+	case KV_META:
+		return op_read(store, batch, op);
+	case KV_SET:
+	case KV_DELETE:
+	case KV_UPDATE:
+		return op_write(store, batch, op);
+	case KV_CLEAR:
+		return op_clear(store, op);
+	default:
+		return KV_UNSUPPORTED;
+	}
+}
+
+/* ------------------------------------------------------------------- batch */
+
+/* A part of a batch that goes into one transaction. */
+struct part {
+	struct kv_batch *batch;
+	uint64_t from, to;
+	struct kv_event *last; /* event before it */
+	uint64_t events;
+};
+
+static void part_begin(struct part *part)
+{
+	part->last = part->batch->events != NULL ? part->batch->events->last : NULL;
+	part->events = part->batch->events != NULL ? part->batch->events->count : 0;
+	for (uint64_t i = part->from; i < part->to; i++)
+		kv_op_at(part->batch, i)->pin = 0;
+}
+
+/* As if it had not been tried. */
+static void part_undo(kv_store *store, struct part *part)
+{
+	struct kv_events *events = part->batch->events;
+
+	for (uint64_t i = part->from; i < part->to; i++) {
+		struct kv_op *op = kv_op_at(part->batch, i);
+
+		if (op->pin != 0)
+			lmdb_release(store, &op->pin, 1);
+		op->pin = 0;
+	}
+	if (events == NULL)
+		return;
+	events->last = part->last;
+	events->count = part->events;
+	if (part->last != NULL)
+		part->last->next = NULL;
+	else
+		events->first = NULL;
+}
+
+/* Carries out the part in a transaction; 0 or an error of LMDB, and nothing is done. */
+static int try_part(kv_store *store, struct part *part, bool write)
+{
+	int rc = write ? txn_write(store) : txn_read(store);
+
+	part_begin(part);
+	if (rc != 0)
+		return rc;
+	for (uint64_t i = part->from; i < part->to && store->fault == 0; i++) {
+		struct kv_op *op = kv_op_at(part->batch, i);
+
+		op->status = perform(store, part->batch, op);
+	}
+	rc = txn_commit(store);
+	if (rc != 0)
+		part_undo(store, part);
+	return rc;
+}
+
+/* Bytes of values that the part brings. */
+static uint64_t brought(const struct part *part)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = part->from; i < part->to; i++)
+		if (kv_op_at(part->batch, i)->code == KV_SET)
+			n += kv_op_at(part->batch, i)->value_len;
+	return n;
+}
+
+/* Reads are answered, writes get the status; KV_OK, or that of a store that cannot be
+ * read. */
+static int refuse_part(kv_store *store, struct part *part, int status)
+{
+	int rc;
+
+	store->refusal = status;
+	rc = try_part(store, part, false);
+	store->refusal = KV_OK;
+	for (uint64_t i = part->from; rc != 0 && i < part->to; i++)
+		kv_op_at(part->batch, i)->status = status_of(rc);
+	return KV_OK;
+}
+
+static int run_part(kv_store *store, struct part *part);
+
+/* The middle of a part, not between two that belong together; its end when there is
+ * none. */
+static uint64_t middle(const struct part *part)
+{
+	uint64_t i = part->from + (part->to - part->from) / 2;
+
+	while (i < part->to && i > part->from &&
+	       (kv_op_at(part->batch, i - 1)->flags & KV_OP_WITH_NEXT) != 0)
+		i++;
+	return i > part->from ? i : part->to;
+}
+
+/* Too much for one transaction: two. */
+static int run_halves(kv_store *store, struct part *part)
+{
+	struct part first = *part, second = *part;
+
+	first.to = second.from = middle(part);
+	if (first.to == part->to)
+		return refuse_part(store, part, KV_NO_MEMORY);
+	run_part(store, &first);
+	return run_part(store, &second);
+}
+
+static int run_part(kv_store *store, struct part *part)
+{
+	int rc = try_part(store, part, true);
+
+	while (rc == MDB_MAP_FULL) {
+		rc = env_grow(store, brought(part) * 2);
+		if (rc == 0)
+			rc = try_part(store, part, true);
+	}
+	if (rc == 0)
+		return KV_OK;
+	if (rc == MDB_TXN_FULL)
+		return run_halves(store, part);
+	say(store, KV_LOG_WARNING, "writes refused: %s", mdb_strerror(rc));
+	return refuse_part(store, part, status_of(rc));
+}
+
+static bool writes(const struct kv_batch *batch)
+{
+	if ((batch->flags & KV_BATCH_READ_ONLY) != 0)
+		return false;
+	for (uint64_t i = 0; i < batch->count; i++)
+		if (is_write(kv_op_at(batch, i)))
+			return true;
+	return false;
+}
+
+int lmdb_exec(kv_store *store, struct kv_batch *batch)
+{
+	struct part part = {.batch = batch, .to = batch->count};
+	int status;
+
+	if (batch->count == 0)
+		return KV_OK;
+	if (!writes(batch))
+		status = refuse_part(store, &part, KV_READ_ONLY);
+	else if (store->broken != KV_OK)
+		status = refuse_part(store, &part, store->broken);
+	else
+		status = run_part(store, &part);
+	scratch_shrink(store);
+	return status;
+}

@@ -1,0 +1,529 @@
+/*
+ * steady.c - see steady.h
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "steady.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define MAGIC "kvlmdb-1"
+#define META_BYTES 512u /* of a meta page: more than LMDB uses of it */
+#define SLOT 4096u      /* two of them take turns: one is whole, whatever happens */
+#define BOOT 40u
+#define EVERY 500 /* ms between two syncs in the background */
+
+/* One moment at which everything was on disk, as the file has it. */
+struct moment {
+	char magic[8];
+	uint64_t sequence;
+	uint32_t page; /* bytes of a page of the data */
+	uint32_t closed; /* 1: the store was closed in order after this */
+	char boot[BOOT]; /* which start of the machine it was in */
+	unsigned char meta[2][META_BYTES];
+	uint64_t sum;
+};
+
+struct steady {
+	int fd; /* of the file, locked */
+	int data;
+	int dir;
+	uint32_t page;
+	char boot[BOOT]; /* "": nobody knows */
+	uint64_t sequence;
+	bool opened; /* the environment is open */
+	uint64_t reported; /* store->writes of which steady_commit() has told the outcome */
+
+	MDB_txn *held; /* the reader of the last moment; NULL: there is none yet */
+	uint64_t held_writes; /* store->writes then */
+	int64_t began; /* when the last job was */
+
+	/* The job of the thread: the next moment. */
+	MDB_txn *next;
+	uint64_t next_writes;
+	struct moment moment;
+	bool threaded;
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t change;
+	bool busy;  /* guarded by mutex: there is a job */
+	bool stop;  /* guarded by mutex */
+	int error;  /* of the job that was; the thread's while busy */
+};
+
+/* ----------------------------------------------------------------- moments */
+
+static uint64_t sum_of(const struct moment *m)
+{
+	return XXH3_64bits(m, offsetof(struct moment, sum));
+}
+
+/* Reads all n bytes at an offset; false: there are not as many, or an error. */
+static bool read_at(int fd, void *to, size_t n, off_t offset)
+{
+	ssize_t got;
+
+	do
+		got = pread(fd, to, n, offset);
+	while (got < 0 && errno == EINTR);
+	return got == (ssize_t)n;
+}
+
+/* Writes all; 0 or an errno. */
+static int write_at(int fd, const void *from, size_t n, off_t offset)
+{
+	const char *p = from;
+
+	while (n > 0) {
+		ssize_t put = pwrite(fd, p, n, offset);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return put < 0 ? errno : EIO;
+		p += put;
+		n -= (size_t)put;
+		offset += put;
+	}
+	return 0;
+}
+
+static int sync_fd(int fd)
+{
+	int rc;
+
+	do
+		rc = fdatasync(fd);
+	while (rc != 0 && errno == EINTR);
+	return rc != 0 ? errno : 0;
+}
+
+/* The newest whole moment of the file; false: none. */
+static bool read_moment(int fd, struct moment *newest)
+{
+	struct moment m;
+	bool found = false;
+
+	for (off_t slot = 0; slot < 2; slot++) {
+		if (!read_at(fd, &m, sizeof m, slot * SLOT) || m.sum != sum_of(&m) ||
+		    memcmp(m.magic, MAGIC, sizeof m.magic) != 0)
+			continue;
+		if (!found || m.sequence > newest->sequence)
+			*newest = m;
+		found = true;
+	}
+	return found;
+}
+
+static int write_moment(int fd, struct moment *m)
+{
+	int rc;
+
+	m->sum = sum_of(m);
+	rc = write_at(fd, m, sizeof *m, (off_t)(m->sequence % 2) * SLOT);
+	return rc != 0 ? rc : sync_fd(fd);
+}
+
+/* The present moment, which is not yet on disk.  No transaction writes. */
+static int describe(struct steady *s, struct moment *m)
+{
+	memset(m, 0, sizeof *m);
+	memcpy(m->magic, MAGIC, sizeof m->magic);
+	memcpy(m->boot, s->boot, sizeof m->boot);
+	m->sequence = s->sequence + 1;
+	m->page = s->page;
+	for (unsigned i = 0; i < 2; i++)
+		if (!read_at(s->data, m->meta[i], META_BYTES, (off_t)i * s->page))
+			return EIO;
+	s->sequence++;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- power cut */
+
+/* Which start of the machine this is: 32 digits, or "" when nobody says.  A service that
+ * sees no /proc/sys is told by its unit. */
+static void read_boot(char boot[BOOT])
+{
+	const char *told = getenv("KVSTORED_BOOT_ID");
+	char text[BOOT] = "";
+	size_t n = 0;
+
+	if (told == NULL || told[0] == '\0') {
+		int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+		if (fd >= 0) {
+			if (read(fd, text, sizeof text - 1) < 0)
+				text[0] = '\0';
+			close(fd);
+		}
+		told = text;
+	}
+	memset(boot, 0, BOOT);
+	for (; *told != '\0' && n < BOOT - 1; told++)
+		if (*told != '-' && *told != '\n')
+			boot[n++] = *told;
+}
+
+/* Puts the meta pages of a moment back into the data. */
+static int put_back(const char *path, const struct moment *m)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	int rc = 0;
+
+	if (fd < 0)
+		return errno;
+	for (unsigned i = 0; i < 2 && rc == 0; i++)
+		rc = write_at(fd, m->meta[i], META_BYTES, (off_t)i * m->page);
+	if (rc == 0)
+		rc = sync_fd(fd);
+	close(fd);
+	return rc;
+}
+
+/* Judges what the last user of the store left. */
+static int recover(kv_store *store, const struct kv_open *open, const char *data)
+{
+	struct steady *s = store->steady;
+	struct moment m;
+	int rc;
+
+	if (!read_moment(s->fd, &m))
+		return fail(open, KV_CORRUPT,
+			    "%s/steady is damaged, so nobody can tell whether data.mdb is whole; "
+			    "copy the directory away, and try what mdb_dump of LMDB reads there",
+			    open->state_dir);
+	s->sequence = m.sequence;
+	if (m.closed || (s->boot[0] != '\0' && memcmp(s->boot, m.boot, BOOT) == 0))
+		return KV_OK;
+	rc = put_back(data, &m);
+	if (rc != 0)
+		return fail(open, status_of(rc), "%s: cannot be recovered: %s", data, strerror(rc));
+	say(store, KV_LOG_WARNING, "the machine stopped while the store was open: it is as it was "
+	    "when it was last synced, at most about a second earlier");
+	return KV_OK;
+}
+
+/* -------------------------------------------------------------------- open */
+
+int steady_open(kv_store *store, const struct kv_open *open, bool fresh)
+{
+	struct steady *s = calloc(1, sizeof *s);
+	char path[4096];
+
+	if (s == NULL)
+		return fail(open, KV_NO_MEMORY, "no memory for a store");
+	s->fd = s->data = s->dir = -1;
+	store->steady = s;
+	pthread_mutex_init(&s->mutex, NULL);
+	pthread_cond_init(&s->change, NULL);
+	read_boot(s->boot);
+	s->dir = openat(AT_FDCWD, open->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir >= 0)
+		s->fd = openat(s->dir, "steady", O_RDWR | O_CLOEXEC | (fresh ? O_CREAT : 0), 0600);
+	if (s->fd < 0)
+		return fail(open, status_of(errno), "%s holds no store of lmdb: %s/steady: %s",
+			    open->state_dir, open->state_dir, strerror(errno));
+	if (flock(s->fd, LOCK_EX | LOCK_NB) != 0)
+		return fail(open, KV_REFUSED, "the store in %s is open already", open->state_dir);
+	if (fresh)
+		return KV_OK;
+	if (snprintf(path, sizeof path, "%s/data.mdb", open->state_dir) >= (int)sizeof path)
+		return fail(open, KV_TOO_LARGE, "%s: the path is too long", open->state_dir);
+	if (access(path, R_OK | W_OK) != 0)
+		return fail(open, status_of(errno), "%s: %s", path, strerror(errno));
+	return recover(store, open, path);
+}
+
+/* A reader of the present moment. */
+static int hold(kv_store *store, MDB_txn **reader)
+{
+	return mdb_txn_begin(store->env, NULL, MDB_RDONLY, reader);
+}
+
+int steady_begin(kv_store *store, bool fresh)
+{
+	struct steady *s = store->steady;
+	MDB_stat stat;
+	int rc = mdb_env_get_fd(store->env, &s->data);
+
+	if (rc == 0)
+		rc = mdb_env_stat(store->env, &stat);
+	if (rc != 0)
+		return rc;
+	s->page = stat.ms_psize;
+	s->opened = true;
+	if (fresh)
+		return 0;
+	rc = sync_fd(s->data);
+	if (rc == 0)
+		rc = hold(store, &s->held);
+	if (rc == 0)
+		rc = describe(s, &s->moment);
+	if (rc == 0)
+		rc = write_moment(s->fd, &s->moment);
+	if (rc == 0 && fsync(s->dir) != 0)
+		rc = errno;
+	return rc;
+}
+
+/* ----------------------------------------------------------------- the job */
+
+/* Data first: what the moment leads to must be there before it is. */
+static int do_job(struct steady *s)
+{
+	int rc = sync_fd(s->data);
+
+	return rc != 0 ? rc : write_moment(s->fd, &s->moment);
+}
+
+static void *work(void *arg)
+{
+	struct steady *s = arg;
+
+	pthread_mutex_lock(&s->mutex);
+	for (;;) {
+		while (!s->busy && !s->stop)
+			pthread_cond_wait(&s->change, &s->mutex);
+		if (!s->busy)
+			break;
+		pthread_mutex_unlock(&s->mutex);
+		s->error = do_job(s);
+		pthread_mutex_lock(&s->mutex);
+		s->busy = false;
+		pthread_cond_broadcast(&s->change);
+	}
+	pthread_mutex_unlock(&s->mutex);
+	return NULL;
+}
+
+/* The thread, without the signals of the process. */
+static int start_thread(struct steady *s)
+{
+	sigset_t all, before;
+	int rc;
+
+	if (s->threaded)
+		return 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&s->thread, NULL, work, s);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	s->threaded = rc == 0;
+	return rc;
+}
+
+/* Prepares the job that makes the present moment the steady one. */
+static int prepare(kv_store *store)
+{
+	struct steady *s = store->steady;
+	int rc = hold(store, &s->next);
+
+	if (rc != 0)
+		return rc;
+	rc = describe(s, &s->moment);
+	if (rc != 0) {
+		mdb_txn_abort(s->next);
+		s->next = NULL;
+		return rc;
+	}
+	s->next_writes = store->writes;
+	s->error = 0;
+	return 0;
+}
+
+/* Takes the outcome of a job that is done.  After a failed sync nobody knows what the
+ * disk has: nothing is written any more. */
+static void finish(kv_store *store)
+{
+	struct steady *s = store->steady;
+
+	if (s->next == NULL)
+		return;
+	if (s->error == 0) {
+		if (s->held != NULL)
+			mdb_txn_abort(s->held);
+		s->held = s->next;
+		s->held_writes = s->next_writes;
+	} else {
+		mdb_txn_abort(s->next);
+		store->broken = s->error == ENOSPC ? KV_NO_SPACE : KV_IO;
+		say(store, KV_LOG_ERROR,
+		    "the store cannot be synced (%s): writes are refused until it is opened again",
+		    strerror(s->error));
+	}
+	s->next = NULL;
+}
+
+static bool is_busy(struct steady *s)
+{
+	bool busy;
+
+	pthread_mutex_lock(&s->mutex);
+	busy = s->busy;
+	pthread_mutex_unlock(&s->mutex);
+	return busy;
+}
+
+static void wait_for_job(kv_store *store)
+{
+	struct steady *s = store->steady;
+
+	pthread_mutex_lock(&s->mutex);
+	while (s->busy)
+		pthread_cond_wait(&s->change, &s->mutex);
+	pthread_mutex_unlock(&s->mutex);
+	finish(store);
+}
+
+/* Gives the thread its job.  What cannot be begun now is tried again later. */
+static void begin_job(kv_store *store, int64_t now)
+{
+	struct steady *s = store->steady;
+
+	s->began = now;
+	if (start_thread(s) != 0 || prepare(store) != 0)
+		return;
+	pthread_mutex_lock(&s->mutex);
+	s->busy = true;
+	pthread_cond_broadcast(&s->change);
+	pthread_mutex_unlock(&s->mutex);
+}
+
+void steady_advance(kv_store *store, int64_t now, int64_t *next)
+{
+	struct steady *s = store->steady;
+
+	if (!is_busy(s))
+		finish(store);
+	if (store->broken != KV_OK || s->held == NULL ||
+	    (s->next == NULL && store->writes == s->held_writes))
+		return;
+	if (s->next == NULL && (now < s->began || now - s->began >= EVERY))
+		begin_job(store, now);
+	if (*next == 0 || *next > now + EVERY)
+		*next = now + EVERY;
+}
+
+int steady_sync(kv_store *store)
+{
+	struct steady *s = store->steady;
+
+	wait_for_job(store);
+	if (s->held != NULL && store->writes == s->held_writes)
+		return KV_OK;
+	if (store->broken != KV_OK)
+		return store->broken;
+	int rc = prepare(store);
+
+	if (rc != 0)
+		return status_of(rc);
+	s->error = do_job(s);
+	finish(store);
+	return store->broken;
+}
+
+/*
+ * The first moment of a new store, which nobody has for its own yet: the host syncs it
+ * together with what it leads to, on its own thread, before it makes this the owner.
+ */
+static int first_moment(kv_store *store, struct kv_commit *commit)
+{
+	struct steady *s = store->steady;
+	int rc = prepare(store);
+
+	if (rc != 0)
+		return status_of(rc);
+	s->moment.sum = sum_of(&s->moment);
+	s->error = write_at(s->fd, &s->moment, sizeof s->moment,
+			    (off_t)(s->moment.sequence % 2) * SLOT);
+	finish(store);
+	commit->fd_count = 3;
+	commit->fd[0] = s->data;
+	commit->fd[1] = s->fd;
+	commit->fd[2] = s->dir;
+	commit->full = 1u << 2;
+	return store->broken;
+}
+
+int steady_commit(kv_store *store, struct kv_commit *commit, bool wait)
+{
+	struct steady *s = store->steady;
+
+	if (!wait)
+		return KV_OK; /* it outlives the process already */
+	if (s->held != NULL && s->reported == store->writes)
+		return KV_OK;
+	int status = s->held != NULL ? steady_sync(store) : first_moment(store, commit);
+
+	s->reported = store->writes;
+	return status;
+}
+
+/* ------------------------------------------------------------------- close */
+
+static void end_thread(struct steady *s)
+{
+	if (!s->threaded)
+		return;
+	pthread_mutex_lock(&s->mutex);
+	s->stop = true;
+	pthread_cond_broadcast(&s->change);
+	pthread_mutex_unlock(&s->mutex);
+	pthread_join(s->thread, NULL);
+	s->threaded = false;
+}
+
+/* Notes that the store was closed with everything on disk. */
+static void note_closed(kv_store *store)
+{
+	struct steady *s = store->steady;
+	struct moment m;
+
+	if (steady_sync(store) != KV_OK || store->broken != KV_OK || describe(s, &m) != 0)
+		return;
+	m.closed = 1;
+	int rc = write_moment(s->fd, &m);
+
+	if (rc != 0)
+		say(store, KV_LOG_WARNING, "the end of the store could not be noted: %s",
+		    strerror(rc));
+}
+
+void steady_end(kv_store *store)
+{
+	struct steady *s = store->steady;
+
+	end_thread(s);
+	if (!s->opened)
+		return;
+	note_closed(store);
+	if (s->held != NULL)
+		mdb_txn_abort(s->held);
+	s->held = NULL;
+}
+
+void steady_close(kv_store *store)
+{
+	struct steady *s = store->steady;
+
+	if (s->fd >= 0)
+		close(s->fd);
+	if (s->dir >= 0)
+		close(s->dir);
+	pthread_mutex_destroy(&s->mutex);
+	pthread_cond_destroy(&s->change);
+	free(s);
+	store->steady = NULL;
+}
