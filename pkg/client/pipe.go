@@ -189,3 +189,31 @@ func (c *Conn) Exchange(wire []byte, n int, each func(i int, head Token)) error 
 	}
 	return nil
 }
+
+// Raw writes a command without awaiting its reply; Next gives that like all
+// else that comes. It is for connections that listen: subscriptions, MONITOR,
+// tracking. A lost connection shows as an error and is not replaced.
+func (c *Conn) Raw(args ...string) error {
+	if c.hello {
+		if _, err := c.Do("PING"); err != nil { // takes the answer to HELLO away
+			return err
+		}
+	}
+	if c.nc == nil {
+		return net.ErrClosed
+	}
+	_, err := c.nc.Write(appendArgs(nil, args))
+	return err
+}
+
+// Next reads whatever comes next: a reply or a push.
+func (c *Conn) Next() (Reply, error) {
+	if c.nc == nil {
+		return Reply{}, net.ErrClosed
+	}
+	c.in.begin()
+	return c.in.reply(0)
+}
+
+// IsLoss reports whether err means that a connection is gone.
+func IsLoss(err error) bool { return err != nil && isLoss(err) }

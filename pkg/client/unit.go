@@ -170,3 +170,38 @@ func records(file string) func(yield func([]string) bool) {
 		}
 	}
 }
+
+// UnitState is what systemd says of the unit of that kind ("socket",
+// "service") behind a socket; ok is false where systemd has none.
+func UnitState(path, kind string) (name string, state map[string]string, ok bool) {
+	u := (&ConnectError{Path: path}).unit()
+	if u.name == "" || !u.managed() {
+		return "", nil, false
+	}
+	state = u.show(kind)
+	return u.name + "." + kind, state, state["LoadState"] != ""
+}
+
+// Systemctl is the command line by which this user has systemd do something
+// about the unit behind a socket.
+func Systemctl(path, rest string) string {
+	return (&ConnectError{Path: path}).unit().systemctl(rest)
+}
+
+// Access says who may open a socket and whether this user is among them by
+// the file's mode.
+func Access(path string) (owner string, mine bool) {
+	text, st, ok := ownership(path)
+	if !ok {
+		return "", false
+	}
+	switch {
+	case os.Geteuid() == 0 || st.Mode&0o002 != 0:
+		mine = true
+	case int(st.Uid) == os.Geteuid():
+		mine = st.Mode&0o200 != 0
+	default:
+		mine = st.Mode&0o020 != 0 && slices.Contains(processGroups(), int(st.Gid))
+	}
+	return text, mine
+}

@@ -212,3 +212,18 @@ func TestShellReconnects(t *testing.T) {
 		t.Errorf("exit status %d", code)
 	}
 }
+
+// The live view draws, takes keys and gives the terminal back.
+func TestTop(t *testing.T) {
+	d := daemontest.Start(t, enginetest.Build(t, "hash"))
+	p := onTerminal(t, []string{"KVSTORE_SOCKET=" + d.Socket}, "top", "--interval", "50ms")
+	p.expect("engine hash")
+	p.expect("commands/s")
+	p.expect("client")
+	p.send("h")
+	p.expect("hottest keys")
+	p.send("q")
+	if code := p.ends(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}

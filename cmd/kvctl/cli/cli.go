@@ -148,7 +148,10 @@ func (a *app) dbFlag(cmd *cobra.Command) {
 
 // own are the commands of kvctl that look at, watch and move data.
 func (a *app) own() []*cobra.Command {
-	return []*cobra.Command{a.importCommand(), a.exportCommand()}
+	return []*cobra.Command{
+		a.top(), a.stat(), a.latency(), a.bench(), a.keysCommand(), a.watch(), a.subscribe(), a.monitor(),
+		a.importCommand(), a.exportCommand(), a.doctor(),
+	}
 }
 
 // placeholder is the word that stands for an option's value in help and in

@@ -20,3 +20,13 @@ func (a *app) object(v any) error {
 	fmt.Fprintf(a.out, "%s\n", data)
 	return nil
 }
+
+// line prints v as JSON on a line of its own, for what comes one by one.
+func (a *app) line(v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return failure{what: "cannot print JSON: " + err.Error(), code: ExitServer}
+	}
+	fmt.Fprintf(a.out, "%s\n", data)
+	return nil
+}

@@ -40,6 +40,12 @@ func (a *app) command(_ *cobra.Command, args []string) error {
 	case args[0] == "":
 		return usage("an empty command")
 	}
+	switch name := strings.ToUpper(args[0]); {
+	case name == "MONITOR" && len(args) == 1:
+		return a.watchCommands(nil, 0)
+	case (name == "SUBSCRIBE" || name == "PSUBSCRIBE") && len(args) > 1:
+		return a.subscribeTo(args[1:], name == "PSUBSCRIBE", 0)
+	}
 	c, err := a.dial()
 	if err != nil {
 		return err

@@ -44,7 +44,11 @@ that may have been carried out is not repeated.`,
 			{"3", "the server answered an error or refused the request; of lines from standard input, at least one failed"},
 			{"4", "the daemon could not be reached, or the connection was lost and the outcome is unknown"},
 		},
-		Text: `kvctl engine check has the exit status of kvstored check-engine. Lines from
+		Text: `kvctl doctor ends with 3 if something is wrong and 4 if the daemon is not to be
+reached; kvctl watch --timeout with 1 if the time is up; kvctl import with 3 if
+commands were refused, 2 if the file is not what its format says.
+
+kvctl engine check has the exit status of kvstored check-engine. Lines from
 standard input go on after a failed one, and a missing key among them is not a
 failure: it prints an empty line.
 

@@ -1,0 +1,383 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"kvstored/pkg/client"
+)
+
+// finding is what one check of the doctor found.
+type finding struct {
+	Check  string `json:"check"`
+	Status string `json:"status"` // ok, note, warning or failure
+	What   string `json:"what"`
+	Why    string `json:"why,omitempty"`
+	Fix    string `json:"fix,omitempty"`
+}
+
+// The statuses of findings.
+const (
+	statusOK      = "ok"
+	statusNote    = "note"
+	statusWarning = "warning"
+	statusFailure = "failure"
+)
+
+// patient is what the doctor looks at.
+type patient struct {
+	app      *app
+	path     string
+	from     client.Source
+	conn     *client.Conn
+	info     info
+	engine   map[string]string
+	config   map[string]string
+	pid      string
+	findings []finding
+}
+
+// doctor checks everything between kvctl and the data.
+func (a *app) doctor() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "check socket, permissions, unit, sandbox, limits, engine and state, and say what mends them",
+		Long: `Looks at the socket, who may open it, its unit, whether the daemon answers, its
+sandbox and limits, its engine and its state directory, and says of what is
+wrong why it is so and the command that mends it. It changes nothing; asking
+starts a daemon that systemd holds ready.
+
+The exit status is 0 if nothing is wrong but for warnings, 3 if something is, 4
+if the daemon cannot be reached.`,
+		Example: `  kvctl doctor
+  sudo kvctl doctor
+  kvctl --json doctor | jq '.checks[] | select(.status != "ok")'`,
+		Args:              atMost(0),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(*cobra.Command, []string) error { return a.examine() },
+	}
+}
+
+// examine runs the checks and prints what they found.
+func (a *app) examine() error {
+	p := &patient{app: a}
+	p.path, p.from = client.Locate(a.socket)
+	p.checkSocket()
+	p.checkUnits()
+	reached := p.checkAnswer()
+	if reached {
+		p.checkDaemon()
+		p.checkEngine()
+		p.checkState()
+		p.checkMemory()
+		_ = p.conn.Close()
+	}
+	if err := p.print(); err != nil {
+		return err
+	}
+	switch {
+	case !reached:
+		return quiet(ExitConnect)
+	case p.count(statusFailure) > 0:
+		return quiet(ExitServer)
+	}
+	return nil
+}
+
+// found notes a finding.
+func (p *patient) found(check, status, what, why, fix string) {
+	p.findings = append(p.findings, finding{check, status, what, why, fix})
+}
+
+// count is how many findings have a status.
+func (p *patient) count(status string) int {
+	n := 0
+	for _, f := range p.findings {
+		if f.Status == status {
+			n++
+		}
+	}
+	return n
+}
+
+// checkSocket looks at the file and at who may open it.
+func (p *patient) checkSocket() {
+	named := string(p.from)
+	if named == "" {
+		named = "the default"
+	}
+	info, err := os.Lstat(p.path)
+	switch {
+	case err != nil:
+		return // checkAnswer says why
+	case info.Mode().Type() == os.ModeSymlink:
+		p.found("socket", statusNote, p.path+" is a link ("+named+")", "", "")
+	case info.Mode().Type() != os.ModeSocket:
+		return
+	default:
+		p.found("socket", statusOK, p.path+" ("+named+")", "", "")
+	}
+	owner, mine := client.Access(p.path)
+	if owner == "" {
+		return
+	}
+	switch {
+	case mine && strings.HasSuffix(owner, "6)"), mine && strings.HasSuffix(owner, "7)"):
+		p.found("permissions", statusWarning, "the socket is open to everybody: "+owner, "whoever may open it may read and delete all data", "SocketMode=0660 in kvstored.socket, then: "+client.Systemctl(p.path, "restart kvstored.socket"))
+	case mine:
+		p.found("permissions", statusOK, "it belongs to "+owner+"; you may open it", "", "")
+	}
+}
+
+// checkUnits asks systemd.
+func (p *patient) checkUnits() {
+	socket, s, ok := client.UnitState(p.path, "socket")
+	if !ok {
+		p.found("unit", statusNote, "systemd does not make this socket", "", "")
+		return
+	}
+	switch {
+	case s["LoadState"] != "loaded" || s["ActiveState"] == "failed":
+		return // checkAnswer says why
+	case s["ActiveState"] != "active":
+		p.found("unit", statusFailure, socket+" is "+s["ActiveState"], "nothing listens for it", client.Systemctl(p.path, "enable --now "+socket))
+		return
+	case s["UnitFileState"] == "disabled":
+		p.found("unit", statusWarning, socket+" is active, but not enabled", "it will not listen after the next start of the machine", client.Systemctl(p.path, "enable "+socket))
+	default:
+		p.found("unit", statusOK, socket+" is active", "", "")
+	}
+	service, s, ok := client.UnitState(p.path, "service")
+	switch {
+	case !ok:
+	case s["ActiveState"] == "failed":
+		p.found("unit", statusFailure, service+" has failed ("+s["Result"]+")", "its last messages are in the journal", "journalctl -u "+service+" -n 20; then "+client.Systemctl(p.path, "reset-failed "+service))
+	default:
+		p.found("unit", statusOK, service+" is "+s["ActiveState"], "", "")
+	}
+}
+
+// checkAnswer connects and asks for all that the other checks need.
+func (p *patient) checkAnswer() bool {
+	conn, err := p.app.dial()
+	if err == nil {
+		p.conn = conn
+		p.info, err = readInfo(conn)
+	}
+	if err != nil {
+		f, _ := describe(err)
+		p.found("answer", statusFailure, f.what, f.why, f.fix)
+		return false
+	}
+	if p.info["kvstored_version"] == "" {
+		p.found("answer", statusFailure, "the server at this socket is not kvstored", "it says redis "+p.info["redis_version"], "use --socket PATH to name the socket of kvstored")
+		return true
+	}
+	what := "kvstored " + p.info["kvstored_version"] + " answers, process " + p.info["process_id"]
+	p.pid = p.info["process_id"]
+	p.engine = statusFields(conn)
+	p.config = map[string]string{}
+	if r, err := conn.Do("CONFIG", "GET", "*"); err == nil {
+		if fields, err := r.Fields(); err == nil {
+			for _, f := range fields {
+				p.config[f.Name] = f.Value.Text()
+			}
+		}
+	}
+	if v := p.app.version; v != p.info["kvstored_version"] && v != "development" {
+		p.found("answer", statusWarning, what+", kvctl is "+v, "one of them was upgraded alone, or the daemon not restarted since", client.Systemctl(p.path, "restart kvstored.service"))
+		return true
+	}
+	p.found("answer", statusOK, what, "", "")
+	return true
+}
+
+// procStatus reads a field of /proc/PID/status.
+func (p *patient) procStatus(field string) string {
+	data, err := os.ReadFile("/proc/" + p.pid + "/status")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.SplitSeq(string(data), "\n") {
+		if value, ok := strings.CutPrefix(line, field+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// checkDaemon looks at the process: its sandbox and limits.
+func (p *patient) checkDaemon() {
+	if p.pid == "" || p.procStatus("Name") == "" {
+		p.found("sandbox", statusNote, "the daemon's process cannot be looked at", "", "")
+		return
+	}
+	_, _, managed := client.UnitState(p.path, "service")
+	var open []string
+	if p.procStatus("NoNewPrivs") != "1" {
+		open = append(open, "it may gain privileges")
+	}
+	if p.procStatus("Seccomp") != "2" {
+		open = append(open, "system calls are not filtered")
+	}
+	if caps := strings.TrimLeft(p.procStatus("CapEff"), "0"); caps != "" {
+		open = append(open, "it has capabilities ("+caps+")")
+	}
+	switch {
+	case len(open) == 0:
+		p.found("sandbox", statusOK, "no privileges to gain, system calls filtered, no capabilities", "", "")
+	case managed:
+		p.found("sandbox", statusWarning, strings.Join(open, "; "), "a drop-in weakens the unit, or the daemon was not started by it", "systemctl cat kvstored.service")
+	default:
+		p.found("sandbox", statusNote, strings.Join(open, "; ")+" (not started by a unit)", "", "")
+	}
+	p.checkFiles()
+}
+
+// checkFiles compares the limit of open files with that of clients.
+func (p *patient) checkFiles() {
+	data, err := os.ReadFile("/proc/" + p.pid + "/limits")
+	if err != nil {
+		return
+	}
+	limit := 0
+	for line := range strings.SplitSeq(string(data), "\n") {
+		if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
+			limit, _ = strconv.Atoi(strings.Fields(rest)[0])
+		}
+	}
+	clients := int(p.info.number("maxclients"))
+	now := int(p.info.number("connected_clients"))
+	switch {
+	case limit > 0 && limit < clients+64:
+		p.found("limits", statusWarning, fmt.Sprintf("%d open files are allowed, %d clients are to be served", limit, clients), "further clients will be refused", "LimitNOFILE="+strconv.Itoa(clients+1024)+" in a drop-in (systemctl edit kvstored.service), or a lower MaxClients=")
+	case clients > 0 && now*10 > clients*9:
+		p.found("limits", statusWarning, fmt.Sprintf("%d of at most %d clients are connected", now, clients), "further ones will be refused", "a higher MaxClients= in kvstored.conf; who they are: kvctl CLIENT LIST")
+	default:
+		p.found("limits", statusOK, fmt.Sprintf("%d clients of at most %d, %d open files allowed", now, clients, limit), "", "")
+	}
+}
+
+// checkEngine looks at the library in use and on disk.
+func (p *patient) checkEngine() {
+	e := p.engine
+	if e["engine"] == "" {
+		return
+	}
+	name := e["engine"] + " " + e["version"]
+	switch e["disk"] {
+	case "same", "":
+		p.found("engine", statusOK, name+" serves, from "+e["path"], "", "")
+	case "missing":
+		p.found("engine", statusFailure, name+" serves, but "+e["path"]+" is gone", "the next start will fail", client.InstallCommand("kvstored")+", or: "+client.Sudo("kvctl engine use hash"))
+	default:
+		p.found("engine", statusWarning, name+" serves, but "+e["path"]+" is another one now", "it was replaced and not loaded yet", client.Sudo("systemctl reload kvstored"))
+	}
+	if e["last_error"] != "" {
+		p.found("engine", statusWarning, "the last reload was refused: "+e["last_error"], e["last_error_why"], e["last_error_fix"])
+	}
+	if n, _ := strconv.Atoi(e["still_mapped"]); n > 0 {
+		p.found("engine", statusWarning, counted(int64(n), "old library")+" could not be unloaded", "it left threads or static objects behind; memory is lost", client.Systemctl(p.path, "restart kvstored.service"))
+	}
+}
+
+// checkState looks at the directory for what outlives the daemon.
+func (p *patient) checkState() {
+	dir := p.config["StateDir"]
+	if dir == "" {
+		p.found("state", statusNote, "no state directory: nothing is kept on disk", "", "")
+		return
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		p.found("state", statusFailure, "the state directory "+dir+" is missing", "it was removed while the daemon ran", client.Systemctl(p.path, "restart kvstored.service"))
+		return
+	case err != nil:
+		p.found("state", statusNote, "the state directory "+dir+" cannot be looked at by you", "", "")
+	case info.Mode().Perm()&0o077 != 0:
+		p.found("state", statusWarning, fmt.Sprintf("the state directory %s has mode %04o", dir, info.Mode().Perm()), "others may see what it holds", client.Sudo("chmod 0700 "+dir))
+	default:
+		p.found("state", statusOK, dir+" is its owner's alone", "", "")
+	}
+	var fs syscall.Statfs_t
+	if syscall.Statfs(existing(dir), &fs) != nil || fs.Blocks == 0 {
+		return
+	}
+	free := int64(fs.Bavail) * fs.Bsize
+	used := int64(p.info.number("used_memory_dataset"))
+	share := float64(fs.Bavail) * 100 / float64(fs.Blocks)
+	if share < 5 || free < 2*used {
+		p.found("disk", statusWarning, fmt.Sprintf("%s free (%.0f%%) where %s lies", size(free), share, dir), "writes are refused when the disk is full", "make room: du -xh "+dir)
+		return
+	}
+	p.found("disk", statusOK, fmt.Sprintf("%s free (%.0f%%)", size(free), share), "", "")
+}
+
+// existing is the nearest directory above that can be looked at.
+func existing(dir string) string {
+	for dir != "/" {
+		if _, err := os.Stat(dir); err == nil {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+	return dir
+}
+
+// checkMemory compares what is used with the limit.
+func (p *patient) checkMemory() {
+	limit, used := p.info.number("maxmemory"), p.info.number("used_memory")
+	switch {
+	case limit > 0 && used > 0.9*limit:
+		p.found("memory", statusWarning, fmt.Sprintf("%s of %s are used", size(int64(used)), size(int64(limit))), "near the limit keys are evicted or writes refused ("+p.info["maxmemory_policy"]+")", "a higher MaxMemory= in kvstored.conf; what is big: kvctl keys")
+	case limit > 0:
+		p.found("memory", statusOK, fmt.Sprintf("%s of %s are used", size(int64(used)), size(int64(limit))), "", "")
+	default:
+		p.found("memory", statusOK, size(int64(used))+" are used; no limit is set", "", "")
+	}
+}
+
+// print writes the findings in the form that was asked for.
+func (p *patient) print() error {
+	a := p.app
+	if a.json {
+		return a.object(struct {
+			OK     bool      `json:"ok"`
+			Checks []finding `json:"checks"`
+		}{p.count(statusFailure) == 0, p.findings})
+	}
+	colors := map[string]string{statusOK: "32", statusNote: "2", statusWarning: "33", statusFailure: "1;31"}
+	for _, f := range p.findings {
+		fmt.Fprintf(a.out, "%s %-11s  %s\n", a.style(a.outTTY, colors[f.Status], fmt.Sprintf("%-7s", f.Status)), f.Check, printable(f.What))
+		for _, advice := range [][2]string{{"why", f.Why}, {"fix", f.Fix}} {
+			for i, line := range strings.Split(advice[1], "\n") {
+				if line == "" {
+					continue
+				}
+				label := advice[0] + ":"
+				if i > 0 {
+					label = "    "
+				}
+				fmt.Fprintf(a.out, "%21s%s %s\n", "", a.style(a.outTTY, "1", label), printable(line))
+			}
+		}
+	}
+	bad, odd := p.count(statusFailure), p.count(statusWarning)
+	switch {
+	case bad > 0:
+		fmt.Fprintln(a.out, "\n"+counted(int64(bad), "failure")+", "+counted(int64(odd), "warning"))
+	case odd > 0:
+		fmt.Fprintln(a.out, "\nit works; "+counted(int64(odd), "warning"))
+	default:
+		fmt.Fprintln(a.out, "\nall is well")
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// newHistogram holds times from a microsecond's tenth to a minute, with three
+// digits.  It counts nanoseconds.
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(100, time.Minute.Nanoseconds(), 3)
+}
+
+// quantiles are those that are told of.
+var quantiles = []float64{50, 90, 99, 99.9, 99.99}
+
+// times is what --json prints of a histogram, in microseconds.
+type times struct {
+	Count int64   `json:"count"`
+	Min   float64 `json:"min_us"`
+	Mean  float64 `json:"mean_us"`
+	P50   float64 `json:"p50_us"`
+	P90   float64 `json:"p90_us"`
+	P99   float64 `json:"p99_us"`
+	P999  float64 `json:"p999_us"`
+	P9999 float64 `json:"p9999_us"`
+	Max   float64 `json:"max_us"`
+}
+
+// timesOf sums a histogram up.
+func timesOf(h *hdrhistogram.Histogram) times {
+	us := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1000 }
+	return times{h.TotalCount(), float64(h.Min()) / 1000, float64(int64(h.Mean())) / 1000, us(50), us(90), us(99), us(99.9), us(99.99), float64(h.Max()) / 1000}
+}
+
+// short writes a time of nanoseconds in few characters.
+func short(ns int64) string {
+	switch {
+	case ns < 10_000:
+		return fmt.Sprintf("%.1f µs", float64(ns)/1e3)
+	case ns < 1e6:
+		return fmt.Sprintf("%d µs", ns/1000)
+	case ns < 10e6:
+		return fmt.Sprintf("%.2f ms", float64(ns)/1e6)
+	case ns < 1e9:
+		return fmt.Sprintf("%.0f ms", float64(ns)/1e6)
+	}
+	return fmt.Sprintf("%.2f s", float64(ns)/1e9)
+}
+
+// drawHistogram draws how many times fell into each bucket; the buckets grow
+// by a third, so that the slow ones show beside the fast.
+func (a *app) drawHistogram(h *hdrhistogram.Histogram, width int) {
+	type bucket struct{ low, high, n int64 }
+	var buckets []bucket
+	low := h.Min()
+	for high := low + max(low/3, 100); ; high += max(high/3, 100) {
+		buckets = append(buckets, bucket{low, high, 0})
+		if high > h.Max() {
+			break
+		}
+		low = high
+	}
+	var most int64
+	at := 0
+	for _, bar := range h.Distribution() {
+		if bar.Count == 0 {
+			continue
+		}
+		for at < len(buckets)-1 && bar.From >= buckets[at].high {
+			at++
+		}
+		buckets[at].n += bar.Count
+		most = max(most, buckets[at].n)
+	}
+	for len(buckets) > 1 && buckets[len(buckets)-1].n == 0 {
+		buckets = buckets[:len(buckets)-1]
+	}
+	room := max(width-36, 10)
+	for _, b := range buckets {
+		share := float64(b.n) * 100 / float64(max(h.TotalCount(), 1))
+		fmt.Fprintf(a.out, "%9s %s %s %6.2f%%\n", short(b.low), a.style(a.outTTY, "2", "│"), a.style(a.outTTY, "36", bar(b.n, most, room)), share)
+	}
+	fmt.Fprintf(a.out, "%9s\n", short(h.Max()))
+}
+
+// bar is a bar of n out of most in so many columns, in eighths; what is not
+// nothing shows. It is padded to the width.
+func bar(n, most int64, width int) string {
+	if most == 0 || n == 0 {
+		return strings.Repeat(" ", width)
+	}
+	eighths := max(n*int64(width)*8/most, 1)
+	text := strings.Repeat("█", int(eighths/8))
+	used := int(eighths / 8)
+	if part := eighths % 8; part > 0 {
+		text += string([]rune(" ▏▎▍▌▋▊▉")[part])
+		used++
+	}
+	return text + strings.Repeat(" ", max(width-used, 0))
+}
+
+// quantileLine is the times of a histogram in a line.
+func quantileLine(h *hdrhistogram.Histogram) string {
+	parts := []string{"min " + short(h.Min())}
+	for _, q := range quantiles {
+		parts = append(parts, fmt.Sprintf("p%g %s", q, short(h.ValueAtQuantile(q))))
+	}
+	return strings.Join(append(parts, "max "+short(h.Max())), "  ")
+}
