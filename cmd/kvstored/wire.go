@@ -70,6 +70,7 @@ func thresholdsOf(conf *config.Config) server.Thresholds {
 		SlowlogSlowerThan: int64(conf.SlowlogSlowerThan),
 		SlowlogMaxLen:     conf.SlowlogMaxLen,
 		LatencyMonitor:    int64(conf.LatencyMonitor),
+		Events:            conf.NotifyKeyspaceEvents,
 	}
 }
 

@@ -110,12 +110,13 @@ const keptOps = 1 << 15
 
 // Batch is the operations of one tick. See the package comment for ownership.
 type Batch struct {
-	ops    []Op // view of all MaxOps
-	n      int
-	writes int
-	head   *Header
-	events *Events
-	mem    []byte
+	ops           []Op // view of all MaxOps
+	n             int
+	writes        int
+	note, noteNew bool // see Note
+	head          *Header
+	events        *Events
+	mem           []byte
 	// Reply is where engines and update functions put values.
 	Reply *Sink
 	// Scratch is for what goes in: argument blocks, texts made on the way.
@@ -245,6 +246,9 @@ func (b *Batch) Meta(space uint32, key []byte) int {
 
 // Set adds a write; expiry 0 is never; flags 0 or KeepExpiry.
 func (b *Batch) Set(space uint32, key, value []byte, expiry int64, tag uint32, flags uint16) int {
+	if b.noteNew && tag == 0 {
+		return b.setNoted(space, key, value, expiry, flags)
+	}
 	i, o := b.add(Set, space, key)
 	o.Value, o.ValueLen = Addr(value), uint64(len(value))
 	o.Expiry, o.Tag, o.Flags = expiry, tag, flags
@@ -285,6 +289,9 @@ func (b *Batch) Update(space uint32, key []byte, fn Func) (int, *Arg) {
 	a := (*Arg)(pointer(addr))
 	*a = Arg{Reply: b.head.Reply}
 	o.Update, o.Arg = funcs[fn], addr
+	if b.note {
+		o.Update, a.Function = noted, funcs[fn]
+	}
 	b.writes++
 	return i, a
 }

@@ -69,7 +69,7 @@ func (o *Op) Changed() bool {
 		return true
 	case Update:
 		a := o.Args()
-		return a.Outcome == Done && (o.Update != funcs[FuncGetEx] || a.Flags&Persist != 0 || a.Expiry != 0)
+		return a.Outcome == Done && (o.function() != funcs[FuncGetEx] || a.Flags&Persist != 0 || a.Expiry != 0)
 	}
 	return false
 }
@@ -77,7 +77,7 @@ func (o *Op) Changed() bool {
 // Persists tells whether the operation changes nothing but the expiry time,
 // and takes it away.
 func (o *Op) Persists() bool {
-	return o.Code == Update && o.Update == funcs[FuncGetEx] && o.Args().Flags&Persist != 0
+	return o.Code == Update && o.function() == funcs[FuncGetEx] && o.Args().Flags&Persist != 0
 }
 
 // Flags of an argument block.
@@ -146,11 +146,13 @@ type Arg struct {
 	Old     uintptr // 0: none
 	OldLen  uint64
 	OldTag  uint32
-	_       uint32
+	Answer  uint32  // what the function answered; of a noted operation only
 	Reply   uintptr // *Sink, where Old is put
 
 	Compare    uintptr // in
 	CompareLen uint64
+
+	Function uintptr // of a noted operation: the function that is meant
 }
 
 // SetValue makes b, off-heap, the operand.

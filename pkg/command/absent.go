@@ -25,7 +25,7 @@ var absentNames = map[string]string{
 	"there is no replication and no cluster":                      `psync sync replconf restore-asking`,
 	"files are the engine's own business":                         `save bgsave bgrewriteaof lastsave`,
 	"modules do not exist here, engines do: try ENGINE STATUS":    `module`,
-	"it is not supported yet":                                     `monitor migrate`,
+	"it is not supported yet":                                     `migrate`,
 }
 
 // absentName is one name, with the reason.

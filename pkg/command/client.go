@@ -8,6 +8,10 @@ import (
 )
 
 var clientHelp = []string{
+	"CACHING (YES|NO)",
+	"    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+	"GETREDIR",
+	"    Return the client ID we are redirecting to when tracking is enabled.",
 	"GETNAME",
 	"    Return the name of the current connection.",
 	"ID",
@@ -48,6 +52,11 @@ var clientHelp = []string{
 	"    Record the client library's name or version.",
 	"SETNAME <name>",
 	"    Assign the name <name> to the current connection.",
+	"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+	"         [OPTIN] [OPTOUT] [NOLOOP]",
+	"    Control server assisted client side caching.",
+	"TRACKINGINFO",
+	"    Report tracking status for the current connection.",
 	"UNBLOCK <clientid> [TIMEOUT|ERROR]",
 	"    Unblock the specified blocked client.",
 	"UNPAUSE",
@@ -169,9 +178,9 @@ func (s *Session) line(now int64) string {
 	}
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=-1 "+
 		"qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=%d tot-mem=%d events=r cmd=%s "+
-		"user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
+		"user=default redir=%d resp=%d lib-name=%s lib-ver=%s",
 		s.ID, s.Addr, s.Addr, s.FD, s.Name, max(now-s.Created, 0)/1000, max(now-s.LastSeen, 0)/1000, s.flags(), s.DB,
 		s.Subs[Channels], s.Subs[Patterns], s.Subs[Shards],
 		s.InBuf, s.OutBuf, s.OutBuf, s.InBuf+s.OutBuf, cmd,
-		max(s.Proto, 2), s.LibName, s.LibVer)
+		s.redirection(), max(s.Proto, 2), s.LibName, s.LibVer)
 }

@@ -57,11 +57,7 @@ func planReset(c *Call) {
 	c.Reply.Proto, c.Reply.DB = 2, 0
 	c.Reply.Step = func(x *Exec, r *Reply) {
 		x.Host.Unwatch()
-		for k := range SubKinds {
-			for _, name := range x.Hub.Subscriptions(r.Session, k) {
-				x.Hub.Unsubscribe(r.Session, k, []byte(name))
-			}
-		}
+		x.Hub.Leave(r.Session)
 		x.W.Status("RESET")
 	}
 }
@@ -287,11 +283,23 @@ func (s *Session) kind() string {
 // flags are the letters of CLIENT LIST: U for a Unix socket, as all are.
 func (s *Session) flags() string {
 	flags := ""
+	if s.Monitor {
+		flags += "O"
+	}
 	if s.Subscribed() {
 		flags += "P"
 	}
 	if s.Multi != nil {
 		flags += "x"
+	}
+	if s.Tracking != nil {
+		flags += "t"
+		if s.Tracking.Broken {
+			flags += "R"
+		}
+		if s.Tracking.Bcast {
+			flags += "B"
+		}
 	}
 	flags += "U"
 	if s.NoEvict {

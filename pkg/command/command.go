@@ -107,6 +107,12 @@ type Session struct {
 	Closing  bool   // QUIT: close when the replies are out
 	// Subs counts what the connection is subscribed to.
 	Subs [SubKinds]int
+	// Tracking is set by CLIENT TRACKING; nil: off.
+	Tracking *Tracking
+	// Monitor is set by MONITOR.
+	Monitor bool
+	// Confined is set while not every command is taken: see [Session.Confine].
+	Confined bool
 	// Owner is the server's own.
 	Owner any
 	// Multi is the requests since MULTI; nil outside a transaction.
@@ -158,6 +164,9 @@ type Reply struct {
 	Session *Session
 	// Cmd is for statistics and errors.
 	Cmd *Command
+	// Caching is set by the server in the reply of EXEC: CLIENT CACHING came
+	// before it.
+	Caching bool
 	// Cut is set where the Step changes the session: nothing more of the
 	// connection may be planned before it was carried out.
 	Cut bool

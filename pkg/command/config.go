@@ -42,6 +42,7 @@ var aliases = []alias{
 	{name: "loglevel", setting: "LogLevel", words: [][2]string{
 		{"debug", "debug"}, {"notice", "info"}, {"verbose", "info"}, {"warning", "warning"}, {"nothing", "error"}}},
 	{name: "maxclients", setting: "MaxClients"},
+	{name: "notify-keyspace-events", setting: "NotifyKeyspaceEvents"},
 	{name: "slowlog-log-slower-than", setting: "SlowlogSlowerThan"},
 	{name: "slowlog-max-len", setting: "SlowlogMaxLen"},
 }
@@ -59,7 +60,6 @@ var redisSettings = [][2]string{
 	{"latency-tracking-info-percentiles", "50 99 99.9"},
 	{"maxmemory", "0"},
 	{"maxmemory-policy", "noeviction"},
-	{"notify-keyspace-events", ""},
 	{"port", "0"},
 	{"proto-max-bulk-len", "536870912"},
 	{"protected-mode", "no"},
@@ -96,6 +96,11 @@ func parameters(ours []string) [][2]string {
 
 // told is a setting's value in Redis's words.
 func (a *alias) told(value string) string {
+	if a.setting == "NotifyKeyspaceEvents" {
+		if e, err := ParseEvents(value); err == nil {
+			return e.String()
+		}
+	}
 	for _, w := range a.words {
 		if w[1] == value {
 			return w[0]

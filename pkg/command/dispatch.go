@@ -50,8 +50,7 @@ func Dispatch(c *Call) {
 			"and you are uid %d; fix: sudo kvctl %s", strings.ToUpper(cmd.words()), s.UID, strings.ToUpper(cmd.words())))
 		return
 	}
-	if s.Subscribed() && s.Proto != 3 && cmd.Flags&InSubscribe == 0 {
-		c.Fail("ERR Can't execute '" + cmd.full + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
+	if s.Confined && c.confined() {
 		return
 	}
 	if s.Multi != nil && c.queue() {

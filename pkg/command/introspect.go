@@ -288,6 +288,26 @@ func planCommandList(c *Call) {
 	})
 }
 
+// Keys is the keys among the arguments of a request, the name included, whose
+// number is right.
+func (cmd *Command) Keys(args [][]byte) [][]byte {
+	if cmd.FirstKey == 0 {
+		return nil
+	}
+	last := cmd.LastKey
+	if last < 0 {
+		last += len(args)
+	}
+	var keys [][]byte
+	for i := cmd.FirstKey; i <= last; i += cmd.KeyStep {
+		keys = append(keys, args[i])
+	}
+	return keys
+}
+
+// Parent is the command of a subcommand, else nil.
+func (cmd *Command) Parent() *Command { return cmd.parent }
+
 func planCommandGetkeys(c *Call) {
 	args := c.Args[2:]
 	cmd := Lookup(args[0])
@@ -303,14 +323,7 @@ func planCommandGetkeys(c *Call) {
 		c.Fail("ERR Invalid number of arguments specified for command")
 		return
 	}
-	last := cmd.LastKey
-	if last < 0 {
-		last += len(args)
-	}
-	var keys [][]byte
-	for i := cmd.FirstKey; i <= last; i += cmd.KeyStep {
-		keys = append(keys, args[i])
-	}
+	keys := cmd.Keys(args)
 	c.Answer(func(w *resp.Writer) {
 		w.Array(len(keys))
 		for _, key := range keys {

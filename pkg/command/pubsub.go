@@ -20,6 +20,26 @@ const (
 // Subscribed tells whether the connection is subscribed to anything.
 func (s *Session) Subscribed() bool { return s.Subs != [SubKinds]int{} }
 
+// Confine notes whether there are commands that the session cannot use now. It
+// is called when Subs or Monitor has changed.
+func (s *Session) Confine() { s.Confined = s.Monitor || s.Subscribed() }
+
+// confined refuses a command that a subscriber or a monitor cannot use.
+func (c *Call) confined() bool {
+	s, cmd := c.Session, c.Cmd
+	switch {
+	case s.Subscribed() && s.Proto != 3 && cmd.Flags&InSubscribe == 0:
+		c.Reply.Rejected = true
+		c.Fail("ERR Can't execute '" + cmd.full + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
+	case s.Monitor && cmd.Flags&(Write|ReadOnly) != 0:
+		c.Reply.Rejected = true
+		c.Fail("ERR Replica can't interact with the keyspace")
+	default:
+		return false
+	}
+	return true
+}
+
 // Count is the number that SUBSCRIBE and UNSUBSCRIBE of this kind answer:
 // channels and patterns are counted together.
 func (s *Session) Count(k SubKind) int {
@@ -43,6 +63,11 @@ type Hub interface {
 	Topics(k SubKind) []string
 	// Receivers is how many connections are subscribed to a name.
 	Receivers(k SubKind, name []byte) int
+	Tracker
+	// Monitor shows all requests to s; again: that was so before.
+	Monitor(s *Session) (again bool, err error)
+	// Leave ends all subscriptions, the tracking and the monitoring of s.
+	Leave(s *Session)
 }
 
 var subscribed = [SubKinds]string{"subscribe", "psubscribe", "ssubscribe"}

@@ -494,7 +494,7 @@ var serverCommands = []*Command{
 				Plan:    planConfigGet,
 			},
 			{
-				Name: "set", Arity: -4, Flags: AdminOnly | Admin | NoScript | Loading | Stale, Group: "server", Since: "2.0.0",
+				Name: "set", Arity: -4, Flags: Barrier | AdminOnly | Admin | NoScript | Loading | Stale, Group: "server", Since: "2.0.0",
 				Tips:    []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 				Summary: "changes settings until the next reload or restart, all of them or none; root and the daemon's user only",
 				Syntax:  "parameter value [parameter value ...]",

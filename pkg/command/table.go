@@ -41,6 +41,7 @@ func init() {
 	for _, group := range [][]*Command{
 		stringCommands, bitCommands, hllCommands, genericCommands, moreGenericCommands, connectionCommands,
 		transactionCommands, pubsubCommands, serverCommands, engineCommands, adminCommands,
+		monitorCommands,
 	} {
 		table = append(table, group...)
 	}
@@ -49,6 +50,9 @@ func init() {
 		addName(cmd.Name, cmd)
 		cmd.number()
 		cmd.Subcommands = append(cmd.Subcommands, moreSubcommands[cmd.Name]...)
+		if cmd.Name == "client" {
+			cmd.Subcommands = append(cmd.Subcommands, trackingCommands...)
+		}
 		for _, sub := range cmd.Subcommands {
 			sub.parent, sub.full = cmd, cmd.Name+"|"+sub.Name
 			sub.number()

@@ -32,6 +32,8 @@ type Config struct {
 	MaxClients int
 	MaxInput   int64
 	MaxOutput  int64
+	// NotifyKeyspaceEvents is which events are published.
+	NotifyKeyspaceEvents string
 	// MaxSubscriberOutput limits messages.
 	MaxSubscriberOutput int64
 	CheckTimeout        time.Duration

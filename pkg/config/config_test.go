@@ -128,7 +128,7 @@ func TestEnvironmentOfSystemd(t *testing.T) {
 }
 
 func TestMistakes(t *testing.T) {
-	const keys = "the keys are CheckTimeout, Engine, EngineDir, LatencyMonitor, LogLevel, MaxClients, MaxInput, MaxOutput, MaxSubscriberOutput, Reactors, SlowlogMaxLen, SlowlogSlowerThan, StateDir, Sync"
+	const keys = "the keys are CheckTimeout, Engine, EngineDir, LatencyMonitor, LogLevel, MaxClients, MaxInput, MaxOutput, MaxSubscriberOutput, NotifyKeyspaceEvents, Reactors, SlowlogMaxLen, SlowlogSlowerThan, StateDir, Sync"
 	for _, c := range []struct{ line, what, fix string }{
 		{"Reactor=2", "unknown key Reactor", "did you mean Reactors=?"},
 		{"maxclients=2", "unknown key maxclients", "did you mean MaxClients=?"},

@@ -21,6 +21,7 @@ const (
 	KindSize               // bytes, or with K, M, G, T
 	KindTime               // seconds, or with ms, s, min, h
 	KindChoice             // one of Choices
+	KindEvents             // letters of notify-keyspace-events
 )
 
 // Setting is one key of kvstored.conf.
@@ -36,6 +37,10 @@ type Setting struct {
 	Doc     string // for the manual: whole sentences
 	field   func(*Config) any
 }
+
+// eventLetters are the classes of events of Redis 7; those of other types
+// than strings never happen.
+const eventLetters = "KEAg$lshzxetdmn"
 
 // Settings is every key there is, in the order of the manual.
 var Settings = []Setting{
@@ -95,6 +100,13 @@ var Settings = []Setting{
 		Doc:   "How long an engine may take in its trial, in a process of its own, before it is refused.",
 		field: func(c *Config) any { return &c.CheckTimeout },
 	}, {
+		Name: "NotifyKeyspaceEvents", Kind: KindEvents, Default: "", Reload: true, Live: true,
+		Doc: "Which changes of keys are published on __keyspace@DB__:KEY (K) and __keyevent@DB__:EVENT (E): " +
+			"g of any kind, $ of strings, x expired, e evicted, n new, m looked for and missed; A stands for all " +
+			"but n and m. Without one nothing is published and nothing is spent on it. The same as Redis's " +
+			"notify-keyspace-events, and CONFIG SET of that name changes it in the running daemon.",
+		field: func(c *Config) any { return &c.NotifyKeyspaceEvents },
+	}, {
 		Name: "LogLevel", Kind: KindChoice, Default: "info", Reload: true, Live: true,
 		Choices: []string{"debug", "info", "warning", "error"},
 		Doc:     "The least important kind of message that is logged.",
@@ -135,6 +147,8 @@ func (s *Setting) Takes() string {
 		return "an absolute path"
 	case KindCount:
 		return fmt.Sprintf("a number from %d to %d", s.Min, s.Max)
+	case KindEvents:
+		return "letters of " + eventLetters
 	case KindSize:
 		return fmt.Sprintf("bytes, or with K, M, G or T, from %s to %s", FormatSize(s.Min), FormatSize(s.Max))
 	case KindTime:
@@ -189,6 +203,10 @@ var engineName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 func (s *Setting) checkText(text string) error {
 	switch {
 	case text == "" && s.Default == "":
+		return nil
+	case s.Kind == KindEvents && strings.Trim(text, eventLetters) != "":
+		return errors.New("there is no such class of events")
+	case s.Kind == KindEvents:
 		return nil
 	case s.Kind == KindChoice && !slices.Contains(s.Choices, text):
 		return errors.New("no such choice")

@@ -37,6 +37,7 @@ import (
 
 func init() {
 	batch.SetMore(uintptr(C.kvh_more))
+	batch.SetNoted(uintptr(C.kvh_noted_address()))
 	for fn := batch.Func(0); fn < batch.FuncCount; fn++ {
 		batch.SetFunc(fn, uintptr(C.kvh_update_address(C.uint(fn))))
 	}

@@ -162,4 +162,7 @@ void kvh_look_at_process(struct kvh_process *process);
 /* The address of update function i, 0 <= i. */
 uintptr_t kvh_update_address(unsigned i);
 
+/* The address of the update function that calls another one and notes its answer. */
+uintptr_t kvh_noted_address(void);
+
 #endif

@@ -166,6 +166,8 @@ func argLayout() []layout {
 		{"arg.old", unsafe.Offsetof(a.Old), unsafe.Offsetof(c.old)},
 		{"arg.old_len", unsafe.Offsetof(a.OldLen), unsafe.Offsetof(c.old_len)},
 		{"arg.old_tag", unsafe.Offsetof(a.OldTag), unsafe.Offsetof(c.old_tag)},
+		{"arg.answer", unsafe.Offsetof(a.Answer), unsafe.Offsetof(c.answer)},
 		{"arg.reply", unsafe.Offsetof(a.Reply), unsafe.Offsetof(c.reply)},
+		{"arg.function", unsafe.Offsetof(a.Function), unsafe.Offsetof(c.function)},
 	}
 }

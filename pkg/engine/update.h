@@ -72,14 +72,15 @@ struct kvh_arg {
 	const char *old;  /* NULL: none; in the memory of `reply` */
 	uint64_t old_len;
 	uint32_t old_tag;
-	uint32_t reserved;
+	uint32_t answer;  /* what `function` answered; noted.c sets it */
 	struct kv_sink *reply;
 	/* in */
 	const char *compare;
 	uint64_t compare_len;
+	kv_update_fn function; /* what noted.c calls */
 };
 
-_Static_assert(sizeof(struct kvh_arg) == 128, "struct kvh_arg mirrors batch.Arg");
+_Static_assert(sizeof(struct kvh_arg) == 136, "struct kvh_arg mirrors batch.Arg");
 _Static_assert(offsetof(struct kvh_arg, result) == 64, "struct kvh_arg mirrors batch.Arg");
 _Static_assert(offsetof(struct kvh_arg, old) == 80, "struct kvh_arg mirrors batch.Arg");
 _Static_assert(offsetof(struct kvh_arg, reply) == 104, "struct kvh_arg mirrors batch.Arg");

@@ -21,7 +21,8 @@ func (r *Reactor) Hold(mark uint64) { r.mark = max(r.mark, mark) }
 // Holding tells whether anything waits for a Release.
 func (r *Reactor) Holding() bool { return len(r.holding) > 0 }
 
-// Replies says how many replies the next Send of this tick holds.
+// Replies says how many replies the next Sends of this tick hold; none: they
+// are messages, and what cannot be told is not sent.
 func (r *Reactor) Replies(n int) { r.replies = n }
 
 // Release lets go what waits for marks up to done. Of what waits for later
@@ -48,7 +49,7 @@ func (r *Reactor) letGo(c *Conn, done uint64, text []byte) bool {
 		if h.mark > done {
 			r.unpinAll(h.refs)
 			h.buf, h.refs = nil, nil
-			for range max(h.replies, 1) {
+			for range h.replies {
 				h.buf = append(h.buf, text...)
 			}
 		}

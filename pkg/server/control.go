@@ -14,7 +14,8 @@ import (
 type Thresholds struct {
 	SlowlogSlowerThan int64 // microseconds; negative: nothing
 	SlowlogMaxLen     int
-	LatencyMonitor    int64 // milliseconds; 0: nothing
+	LatencyMonitor    int64  // milliseconds; 0: nothing
+	Events            string // notify-keyspace-events
 }
 
 // Tune changes limits and thresholds from now on. From any goroutine.
@@ -34,6 +35,7 @@ func (w *worker) setThresholds(t Thresholds) {
 	w.slowlog.setMost(t.SlowlogMaxLen)
 	w.latency.threshold = t.LatencyMonitor
 	w.slowAt = w.slowFrom()
+	_ = w.setEvents(t.Events) // the configuration has no wrong ones
 }
 
 // SetConfig changes settings while the daemon runs.

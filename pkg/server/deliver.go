@@ -1,6 +1,10 @@
 package server
 
-import "kvstored/pkg/command"
+import (
+	"math"
+
+	"kvstored/pkg/command"
+)
 
 // What one request sends to other connections, or to its own, is noted with
 // its place in the tick and written when that connection is answered: between
@@ -23,7 +27,8 @@ type delivery struct {
 }
 
 // keptDeliveries is how many letters wait for one connection to the end of
-// the tick; more are sent on the way.
+// the tick; more are sent on the way, unless they tell of what must be on disk
+// before.
 const keptDeliveries = 256
 
 // outsideTick is the place of what is sent between ticks.
@@ -38,7 +43,7 @@ func (w *worker) deliver(cl *client, l *letter) {
 		w.mailed = append(w.mailed, cl)
 	}
 	cl.letters = append(cl.letters, delivery{w.at, cl.Proto == 3, l})
-	if len(cl.letters) >= keptDeliveries && cl.from == cl.to {
+	if len(cl.letters) >= keptDeliveries && cl.from == cl.to && SyncMode(w.sync.mode.Load()) != SyncAlways {
 		w.post(cl)
 	}
 }
@@ -56,7 +61,9 @@ func (w *worker) post(cl *client) {
 		letters[i].l = nil
 	}
 	cl.conn.Push(len(w.mail))
+	w.r.Replies(0)
 	w.r.Send(cl.conn, w.mail, nil)
+	w.r.Replies(1)
 }
 
 // append adds the letter in the connection's protocol.
@@ -105,7 +112,7 @@ func (w *worker) render(cl *client) {
 		w.renderOne(&w.replies[i])
 	}
 	if len(letters) > 0 && !cl.conn.Ending() {
-		w.interleave(cl, letters, len(w.replies))
+		w.interleave(cl, letters, math.MaxInt)
 	}
 	clear(cl.letters)
 	cl.letters = cl.letters[:0]

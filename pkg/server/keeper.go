@@ -67,6 +67,7 @@ func (w *worker) keep() {
 	w.commit()
 	w.broken = false
 	e.Unlock()
+	w.tellBetween()
 	took := time.Since(now)
 	w.pace(took)
 	w.latency.note("expire-cycle", now.UnixMilli(), uint64(took))
@@ -90,6 +91,11 @@ func (w *worker) keep() {
 func (w *worker) maintain(now int64, budget uint64) (next int64) {
 	w.behind, next = w.s.o.Engine.Maintain(now, budget)
 	w.countEvents(w.s.o.Engine.Removed())
+	if w.observed != 0 {
+		for ev := w.s.o.Engine.Removed(); ev != nil; ev = ev.Following() {
+			w.tellEvent(ev)
+		}
+	}
 	w.s.figures.maintains.Add(1)
 	return next
 }

@@ -46,6 +46,7 @@ func (h *hub) Subscribe(s *command.Session, k command.SubKind, name []byte) {
 	}
 	t.subs[cl], cl.topics[k][t.name] = struct{}{}, t
 	s.Subs[k]++
+	s.Confine()
 }
 
 // Unsubscribe takes s from the subscribers of a name.
@@ -53,6 +54,7 @@ func (h *hub) Unsubscribe(s *command.Session, k command.SubKind, name []byte) {
 	cl := clientOf(s)
 	if t := cl.topics[k][string(name)]; t != nil {
 		h.leave(cl, k, t)
+		s.Confine()
 	}
 }
 
@@ -70,14 +72,18 @@ func (h *hub) leave(cl *client, k command.SubKind, t *topic) {
 	}
 }
 
-// leaveAll ends all subscriptions of a connection.
-func (h *hub) leaveAll(cl *client) {
+// Leave ends all subscriptions, the tracking and the monitoring of s.
+func (h *hub) Leave(s *command.Session) {
+	cl := clientOf(s)
+	h.w.tracker.leave(cl)
+	h.w.monitors.leave(cl)
 	for k, topics := range cl.topics {
 		for _, t := range topics {
 			h.leave(cl, command.SubKind(k), t)
 		}
 		cl.topics[k] = nil
 	}
+	s.Confine()
 }
 
 // Subscriptions is what s is subscribed to, in order.

@@ -26,6 +26,11 @@ type transaction struct {
 	replies []command.Reply
 	done    int // replies that were rendered
 	ran     int // operations that were carried out
+
+	notes []note // of its requests, while somebody watches; see touched.go
+	told  int
+	gone  *batch.Event // the latest that was told of
+	exec  *command.Reply
 }
 
 func (m *transaction) close() {
@@ -41,12 +46,15 @@ func (m *transaction) begin() {
 	}
 	m.batch.Reset()
 	m.done, m.ran = 0, 0
+	m.told, m.gone = 0, nil
 }
 
 // end gives back what was large.
 func (m *transaction) end() {
 	clear(m.replies)
 	m.replies = m.replies[:0]
+	clear(m.notes)
+	m.notes, m.exec = m.notes[:0], nil
 	if cap(m.replies) > keptTransaction {
 		m.replies = nil
 	}
@@ -65,6 +73,8 @@ func (h host) Transact(x *command.Exec, r *command.Reply, q *command.Queue) {
 	s.DB, s.Proto, s.Multi = r.DB, r.Proto, nil
 	m, from := &w.multi, time.Now()
 	m.begin()
+	w.setNoting(m.batch)
+	m.exec = r
 	out.Array(q.Len())
 	q.Each(m.batch.Scratch.Copy, func(args [][]byte) { w.transactOne(x, out, s, args) })
 	w.flush(out)
@@ -97,7 +107,11 @@ func (w *worker) transactOne(x *command.Exec, out *resp.Writer, s *command.Sessi
 	}
 	c := &w.call
 	c.Cmd, c.Args, c.Session, c.Batch, c.Now, c.Reply = nil, args, s, m.batch, w.now, r
+	from := m.batch.Len()
 	command.Dispatch(c)
+	if w.observed != 0 {
+		w.notedInside(clientOf(s), from, args, r)
+	}
 	if r.Step == nil {
 		return
 	}
@@ -115,7 +129,13 @@ func (w *worker) transactOne(x *command.Exec, out *resp.Writer, s *command.Sessi
 	if w.inner.Writes() > 0 {
 		w.wrote = true
 	}
+	w.countEvents(w.inner.Events())
+	if w.observed != 0 {
+		w.tellGone(w.inner, nil)
+		w.touched(clientOf(s), r.Cmd, w.inner, 0, w.inner.Len())
+	}
 	text := w.flatten(inner)
+	w.inner.Reset() // it was told of
 	w.stats.tallyInner(r, m.batch, text)
 	out.Raw(text)
 	m.done = len(m.replies)
@@ -130,6 +150,9 @@ func (w *worker) flush(out *resp.Writer) {
 	if m.ran < n {
 		_ = w.carryOut(m.batch, m.ran, n) // each operation says how it went
 		m.ran = n
+	}
+	if w.observed != 0 {
+		w.tellInside()
 	}
 	for ; m.done < len(m.replies); m.done++ {
 		r := &m.replies[m.done]

@@ -35,6 +35,7 @@ type client struct {
 	topics   [command.SubKinds]map[string]*topic // what it is subscribed to
 	letters  []delivery                          // of this tick, not written yet
 	gone     bool                                // closed: nothing finds it any more
+	target   *client                             // gets its invalidations, when CLIENT TRACKING said so
 	watching []*watched                          // see watches
 	changed  bool                                // one of them has changed
 }
@@ -86,6 +87,15 @@ type worker struct {
 	at      int       // the request that is carried out: index in replies
 	mailed  []*client // with letters to be written
 	mail    []byte    // letters of one connection, being written
+
+	observed observed // who watches what becomes of keys
+	notes    []note   // of this tick, while somebody does
+	told     int      // of them
+	lastGone *batch.Event
+	events   events
+	tracker  tracker
+	monitors monitors
+
 	watches watches
 	current *client // whose Step runs
 	multi   transaction
@@ -108,6 +118,8 @@ func newWorker(s *Server) (*worker, error) {
 	}
 	w.r = r
 	w.hub.w, w.at = w, outsideTick
+	w.events.hub, w.monitors.w = &w.hub, w
+	w.tracker.w, w.tracker.most = w, maxTrackedKeys
 	if bell := s.o.Engine.SyncBell(); bell >= 0 {
 		if err := r.OnReadable(bell, w.synced); err != nil {
 			return nil, err
@@ -152,7 +164,7 @@ func (w *worker) Closed(c *reactor.Conn) {
 	}
 	w.s.figures.clients.Add(-1)
 	cl.gone = true
-	w.hub.leaveAll(cl)
+	w.hub.Leave(&cl.Session)
 	w.watches.forget(cl)
 }
 
@@ -243,7 +255,11 @@ func (w *worker) plan(cl *client, args [][]byte, raw []byte) reactor.Verdict {
 	c.Cmd, c.Args, c.Session, c.Batch, c.Now, c.Reply = nil, args, &cl.Session, w.batch, w.now, r
 	cl.LastSeen = w.now
 	cl.Commands++
+	from := w.batch.Len()
 	command.Dispatch(c)
+	if w.observed != 0 && !r.Queued {
+		w.notes = w.noted(w.notes, cl, w.batch, from, args, r)
+	}
 	if r.Muted = cl.Quiet != 0 && cl.Quiet.Hush(); raw[0] == '*' {
 		r.Raw = raw
 	} else if r.Args == nil {
@@ -277,13 +293,22 @@ func (w *worker) Execute() {
 		r := &w.replies[st.reply]
 		w.run(done, r.Op)
 		done = r.Op
+		if w.observed != 0 {
+			w.tell(st.reply)
+		}
 		w.at = st.reply
 		w.step(r, st.cl)
+		if w.observed != 0 {
+			w.tellStep(st.reply, st.cl, r.Cmd, w.inner)
+		}
 	}
 	w.run(done, w.batch.Len())
 	w.stats.laneNS += int64(time.Since(from))
 	w.stats.share()
 	w.countEvents(w.batch.Events())
+	if w.observed != 0 {
+		w.tell(len(w.replies))
+	}
 	if n := w.batch.Writes(); n > 0 {
 		w.wrote = true
 		w.keepUp(n)
@@ -293,6 +318,9 @@ func (w *worker) Execute() {
 	}
 	w.engine = e.EngineName()
 	e.Unlock()
+	if w.observed != 0 {
+		w.tellAll()
+	}
 }
 
 // run has the engine carry out operations [from, to).
@@ -327,6 +355,7 @@ func (w *worker) step(r *command.Reply, cl *client) {
 		return
 	}
 	r.Fixed = w.flatten(x.W)
+	w.countEvents(w.inner.Events())
 	if w.inner.Writes() > 0 {
 		w.wrote = true
 	}
@@ -438,6 +467,9 @@ func (w *worker) Done() {
 		w.postAll()
 	}
 	w.at = outsideTick
+	if len(w.notes) > 0 || w.lastGone != nil {
+		w.forgetNotes()
+	}
 	w.s.figures.commands.Add(uint64(len(w.replies)))
 	w.s.figures.ticks.Add(1)
 	w.stats.endTick()

@@ -196,8 +196,15 @@ func startHost(t *testing.T, name string) (string, *engine.Host) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	events := "" // the reactor's
 	srv, err := server.New(server.Options{Engine: served{host}, Limits: reactor.Limits{}, Socket: path, Version: "0.0.0",
-		Settings: func() []command.Pair { return []command.Pair{{Name: "maxclients", Value: "10"}} }})
+		Settings: func() []command.Pair {
+			return []command.Pair{{Name: "maxclients", Value: "10"}, {Name: "NotifyKeyspaceEvents", Value: events}}
+		},
+		Set: func(_, values []string) (reactor.Limits, server.Thresholds, error) {
+			events = values[0]
+			return server.DefaultLimits, server.Thresholds{SlowlogSlowerThan: -1, Events: events}, nil
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,9 @@ type stage struct {
 	paths [2]string // redis-server, kvstored
 	conns map[string]*[2]*peer
 	order []string
-	n     int // of markers so far
+	calm  [2]*conn
+	n     int                  // of markers so far
+	gone  map[string][2]string // ids of those who left
 }
 
 // peer is one connection to one server.
@@ -29,7 +31,7 @@ type peer struct {
 }
 
 func newStage(t *testing.T) *stage {
-	s := &stage{t: t, paths: [2]string{startRedis(t), startOurs(t, *library)}, conns: map[string]*[2]*peer{}}
+	s := &stage{t: t, paths: [2]string{startRedis(t), startOurs(t, *library)}, conns: map[string]*[2]*peer{}, gone: map[string][2]string{}}
 	for range 100 { // so that no id looks like a count
 		s.knock()
 	}
@@ -55,9 +57,11 @@ func (s *stage) clear() {
 }
 
 func (s *stage) leave(name string) {
-	for _, p := range s.conns[name] {
+	pair := s.conns[name]
+	for _, p := range pair {
 		p.Close()
 	}
+	s.gone[name] = [2]string{pair[0].id, pair[1].id}
 	delete(s.conns, name)
 	var order []string
 	for _, o := range s.order {
@@ -116,6 +120,7 @@ func (p *peer) until(t *testing.T, end func([]byte) int) string {
 }
 
 var (
+	calmOf  = regexp.MustCompile(`(?m)^\+\d+\.\d{6} \[[^\]]*\] "TIME"\r\n`)
 	stampOf = regexp.MustCompile(`(?m)^\+\d+\.\d{6} `)
 	pathOf  = regexp.MustCompile(`unix:[^\]]*\]`)
 )
@@ -138,9 +143,13 @@ func (s *stage) marker(name string) [2]string {
 		for other, pair := range s.conns {
 			text = strings.ReplaceAll(text, ":"+pair[i].id+"\r\n", ":{"+other+"}\r\n")
 		}
+		for other, ids := range s.gone {
+			text = strings.ReplaceAll(text, ":"+ids[i]+"\r\n", ":{"+other+"}\r\n")
+		}
 		if strings.Contains(text, "$7\r\nversion\r\n") { // HELLO
 			text = withoutVersion(text)
 		}
+		text = calmOf.ReplaceAllString(text, "")
 		text = stampOf.ReplaceAllString(text, "+TIME ")
 		got[i] = pathOf.ReplaceAllString(text, "unix:PATH]")
 	}
@@ -159,6 +168,7 @@ func (s *stage) do(line string, norm func(string) string) {
 	} else {
 		s.say(name, text)
 	}
+	s.settle()
 	for _, who := range s.order {
 		got := s.marker(who)
 		if norm != nil {
@@ -166,6 +176,19 @@ func (s *stage) do(line string, norm func(string) string) {
 		}
 		if got[0] != got[1] {
 			s.t.Errorf("after %q, on %s:\n  redis    %q\n  kvstored %q", line, who, got[0], got[1])
+		}
+	}
+}
+
+// settle has both servers go through their loops some times, so that what was
+// sent is carried out and what follows at the end of a turn has followed.
+func (s *stage) settle() {
+	for i, path := range s.paths {
+		if s.calm[i] == nil {
+			s.calm[i] = dial(s.t, path)
+		}
+		for range 20 {
+			s.calm[i].do(s.t, "TIME")
 		}
 	}
 }
@@ -242,5 +265,146 @@ func TestOwnMessagesComeAfterTheReply(t *testing.T) {
 	c.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if _, err := io.ReadFull(c.r, got); err != nil || string(got) != want {
 		t.Errorf("%v\ngot  %q\nwant %q", err, got, want)
+	}
+}
+
+const trackingScene = `
+	a HELLO 3
+	a CLIENT TRACKING ON; CLIENT TRACKINGINFO; CLIENT GETREDIR; GET k1; MGET k2 k3 k2; EXISTS k4; TTL k5; STRLEN k6; TYPE k7; GETRANGE k8 0 1; KEYS nothing; SET own 1
+	b SET k1 v; SET k1 v; MSET k2 a k3 b k2 c; SET k4 v; SET k5 v; APPEND k6 v; DEL k7; DEL k8; SET k8 v
+	a GET k1; GET k1; GET k2; SET k1 own; GET k1; INCR n; GET n; INCR n; INCR n; EXISTS k3 k4
+	b EXPIRE k1 100; PERSIST k2; PERSIST k2; EXPIRE nosuch 10; RENAME k3 k30; COPY k30 k4; SETNX k2 v; SET k2 x NX; SET k2 x XX; GETDEL k2
+	a GET k1; GET x; GET y
+	b GETEX k1; GETEX k1 PERSIST; SET x v EX 100; GETEX x EX 50; SET y v PXAT 1; SELECT 1; SET x v
+	a GET k1
+	b FLUSHDB; SELECT 0; SET k1 v
+	a GET k1; MGET k1 k2; CLIENT TRACKING OFF; CLIENT TRACKINGINFO; CLIENT GETREDIR
+	b SET k1 v; FLUSHALL
+	a CLIENT TRACKING ON NOLOOP; GET k1; SET k1 v; SET k1 v; GET k1; CLIENT TRACKINGINFO
+	b SET k1 v; SET k1 v
+	a FLUSHALL; GET k1; FLUSHDB
+	a CLIENT TRACKING OFF; CLIENT TRACKING ON OPTIN; CLIENT CACHING YES; CLIENT TRACKINGINFO; GET in; GET out; CLIENT CACHING YES; PING; GET out; CLIENT TRACKINGINFO
+	b SET in v; SET out v
+	a CLIENT CACHING NO; CLIENT CACHING MAYBE; CLIENT CACHING YES; MULTI; GET in; GET out; EXEC; GET k1
+	b SET in v; SET out v; SET k1 v
+	a CLIENT TRACKING OFF; CLIENT CACHING YES; CLIENT TRACKING ON OPTOUT; GET in; CLIENT CACHING NO; CLIENT TRACKINGINFO; GET out; CLIENT CACHING YES
+	b SET in v; SET out v
+	a CLIENT TRACKING ON BCAST; CLIENT TRACKING ON OPTIN; CLIENT TRACKING ON OPTIN OPTOUT; CLIENT TRACKING ON PREFIX a; CLIENT TRACKING MAYBE; CLIENT TRACKING ON NOSUCH; CLIENT TRACKING; CLIENT TRACKING ON REDIRECT; CLIENT TRACKING ON REDIRECT x; CLIENT TRACKING ON REDIRECT 99999; CLIENT TRACKING ON BCAST OPTIN; CLIENT TRACKING OFF BCAST NOLOOP
+	a CLIENT TRACKING ON BCAST PREFIX a PREFIX b; CLIENT TRACKINGINFO; CLIENT TRACKING ON BCAST PREFIX ab; CLIENT TRACKING ON BCAST PREFIX c PREFIX cd; CLIENT TRACKING ON BCAST PREFIX d; CLIENT TRACKINGINFO; GET a1
+	b MSET a1 v b1 v c1 v d1 v; SET a1 w; DEL b1 a1 c1; SET "a" v; SET "" v
+	a SET a2 v
+	a CLIENT TRACKING OFF; CLIENT TRACKING ON BCAST NOLOOP; SET a3 v; CLIENT TRACKINGINFO
+	b SET a3 v; SET a4 v; FLUSHALL
+	a CLIENT TRACKING OFF; CLIENT TRACKING ON; MULTI; GET k1; SET k1 v; GET k1; EXEC
+	b MULTI; SET k1 v; SET k1 w; DEL k1; SET nosuch v; EXEC
+	# redirected, RESP2
+	c CLIENT TRACKING ON; GET k1; GET k2
+	b SET k1 v
+	d SUBSCRIBE __redis__:invalidate
+	c CLIENT TRACKING ON REDIRECT {d}; CLIENT GETREDIR; CLIENT TRACKINGINFO; GET k1; GET k2; GET k1
+	b MSET k1 v k2 v; SET k1 v
+	c GET k1; SET k1 own; FLUSHALL
+	c CLIENT TRACKING OFF; CLIENT TRACKING ON BCAST PREFIX k REDIRECT {d}
+	b MSET k1 v k2 v q1 v; DEL k2
+	c HELLO 3
+	b SET k1 v; FLUSHALL
+	c CLIENT TRACKING OFF; CLIENT TRACKING ON REDIRECT {d}; GET k1; GET k2
+	d UNSUBSCRIBE
+	b SET k1 v
+	d HELLO 3
+	b SET k2 v
+	c GET k1; GET k2
+	d close
+	b SET k1 v
+	c CLIENT TRACKINGINFO; CLIENT GETREDIR; GET k1
+	b SET k2 v
+	c RESET
+	c CLIENT TRACKINGINFO; CLIENT GETREDIR
+	b SET k1 v
+`
+
+// TestTracking compares what CLIENT TRACKING brings.
+func TestTracking(t *testing.T) {
+	newStage(t).play(trackingScene, nil)
+}
+
+const monitorScene = `
+	m MONITOR
+	b SET k v; GET k; GET; NOSUCH; INCR k; SELECT 1; SET a "b\n\x01\xff\"\\\r\t\b\a"; SELECT 0; PUBLISH x y; SUBSCRIBE x; UNSUBSCRIBE x; CLIENT NOSUCH
+	b AUTH default secret; HELLO 3 AUTH default secret SETNAME me; HELLO 2; CLIENT ID; CLIENT GETNAME; RESET; EXISTS k; DBSIZE; KEYS *; PING; ECHO x; FLUSHALL
+	b MULTI; SET k v; GET k; RENAME k l; EXEC; MULTI; DISCARD; WATCH k; UNWATCH; MULTI; NOSUCH; EXEC; EXEC
+	m GET k; SET k v; PING; MONITOR; ECHO hello; CLIENT ID; INFO nosuch; CLIENT TRACKING ON; DBSIZE
+	n HELLO 3
+	n MONITOR
+	b SET k v
+	n RESET
+	b SET k v
+	m close
+	b SET k v
+	n GET k
+`
+
+// TestMonitor compares what MONITOR shows.
+func TestMonitor(t *testing.T) {
+	newStage(t).play(monitorScene, nil)
+}
+
+const eventsScene = `
+	s HELLO 3
+	s PSUBSCRIBE __key*
+	a CONFIG SET notify-keyspace-events KEA; CONFIG GET notify-keyspace-events
+	b SET k v; SET k v EX 100; SET k v KEEPTTL; SETNX k v; SETNX n1 v; SETEX k 100 v; PSETEX k 100000 v; GETSET k w; MSET a 1 b 2; MSETNX a 1 c 2; MSETNX c 1 d 2; SET k v NX; SET k v XX GET
+	b APPEND k x; APPEND k ""; APPEND fresh x; SETRANGE k 1 zz; SETRANGE k 1 ""; SETRANGE none 1 ""; INCR n; DECR n; INCRBY n 5; DECRBY n 2; INCRBYFLOAT n 1.5; INCR k; INCRBYFLOAT k 1
+	b GETDEL a; GETDEL a; GETEX b; GETEX b EX 100; GETEX b PERSIST; GETEX b PERSIST; GETEX b EXAT 1; DEL c d nosuch; UNLINK n nosuch
+	b EXPIRE k 100; PEXPIRE k 100000; EXPIRE nosuch 1; EXPIRE k 100 NX; PERSIST k; PERSIST k; EXPIREAT k 4000000000; PEXPIREAT k 4000000000000; EXPIRE k -1; EXPIRE k -1
+	b SET k v; RENAME k l; RENAME nosuch l; RENAME l l; RENAMENX l m; SET l x; RENAMENX m l; RENAME m l; COPY l m; COPY l m; COPY l m REPLACE; COPY l m DB 3; COPY nosuch q
+	b SELECT 3; SET k v; FLUSHDB; SET k v; SELECT 0; FLUSHALL
+	b MULTI; SET k v; GET k; RENAME k l; INCR n; DEL l; EXEC
+	b SET k v; GET k; MULTI; SET k v; DISCARD
+	b SET p v PXAT 1; GET p; SET p v NX PXAT 1; GET p; SET p v; SET p w PXAT 1; GET p; SET p w GET PXAT 1; GET p
+	b SETBIT bits 3 1; SETBIT bits 3 1; BITFIELD bits SET u8 0 5; BITFIELD bits GET u8 0; BITFIELD_RO bits GET u8 0; BITOP AND dest bits nosuch; BITOP AND dest nosuch nosuch; BITOP AND dest nosuch nosuch; BITFIELD bits OVERFLOW FAIL INCRBY u8 0 255
+	b PFADD h a b c; PFADD h a; PFCOUNT h; PFMERGE h2 h; PFMERGE h2 nosuch; PFADD empty; PFADD empty
+	b SET mv v; MOVE mv 5; MOVE mv 5; MOVE nosuch 5; SET mv v; MOVE mv 5; SWAPDB 5 6; SELECT 6; SET q v; DEL mv q; SELECT 0; TOUCH k
+	a CONFIG SET notify-keyspace-events Em; CONFIG GET notify-keyspace-events
+	b FLUSHALL; GET k; SET k v; GET k; MGET k a b k; EXISTS a k b; TTL a; PTTL a; EXPIRETIME a; TYPE a; STRLEN a; GETRANGE a 0 1; SUBSTR a 0 1; GETDEL a; GETEX a; SET a v GET; GETSET z v; APPEND y v; SETNX x v; INCR w; DEL nosuch; RENAME nosuch q; COPY nosuch q; COPY k q; EXPIRE nosuch 1; PERSIST nosuch; TOUCH nosuch k; BITCOUNT nosuch; GETBIT nosuch 1; BITPOS nosuch 1; DUMP nosuch; KEYS nosuch; OBJECT ENCODING nosuch; LCS nosuch k; PFCOUNT nosuch; BITFIELD nosuch GET u8 0; BITFIELD_RO nosuch GET u8 0; MOVE nosuch 4; BITOP NOT d nosuch; SET t v XX; SET t v XX GET
+	a CONFIG SET notify-keyspace-events KEn
+	b FLUSHALL; SET k v; SET k v; SETNX j v; MSET j 1 i 2; INCR n; INCR n; APPEND a v; SETRANGE r 1 v; RENAME k q; COPY q c; COPY q c REPLACE; GETSET g v; MSETNX m1 1 m2 2; SETEX e 100 v; SET g v EX 10; DEL g
+	a CONFIG SET notify-keyspace-events Kg$
+	b SET k v EX 100; DEL k; APPEND k v
+	a CONFIG SET notify-keyspace-events g$
+	b SET k v
+	a CONFIG SET notify-keyspace-events KE
+	b SET k v
+	a CONFIG SET notify-keyspace-events g$lshzxetdKE; CONFIG GET notify-keyspace-events; CONFIG SET notify-keyspace-events Knm; CONFIG GET notify-keyspace-events
+	a CONFIG SET notify-keyspace-events ""; CONFIG GET notify-keyspace-events
+	b SET k v
+`
+
+// TestKeyspaceEvents compares the notifications of every command.
+func TestKeyspaceEvents(t *testing.T) {
+	newStage(t).play(eventsScene, nil)
+}
+
+// TestExpiryIsNotified: what is gone is told of whether somebody looks for it
+// or nobody does; the order of two keys is not promised.
+func TestExpiryIsNotified(t *testing.T) {
+	c, sub := dial(t, startOurs(t, *library)), (*conn)(nil)
+	sub = dial(t, c.RemoteAddr().String())
+	c.do(t, "CONFIG", "SET", "notify-keyspace-events", "Ex")
+	sub.do(t, "SUBSCRIBE", "__keyevent@0__:expired")
+	c.do(t, "MSET", "stays", "v")
+	c.do(t, "SET", "asked", "v", "PX", "5")
+	for {
+		if v := c.do(t, "EXISTS", "asked"); string(v.Text) == "0" {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if v := sub.read(t, "asked"); string(v.Elems[2].Text) != "asked" {
+		t.Errorf("got %s", v.String())
+	}
+	c.do(t, "SET", "unasked", "v", "PX", "5")
+	if v := sub.read(t, "unasked"); string(v.Elems[2].Text) != "unasked" {
+		t.Errorf("got %s", v.String())
 	}
 }
