@@ -30,7 +30,7 @@ HEADERS := $(wildcard libkvstore/*.h)
 
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: all build need-build engines kvstored kvctl demo test test-system race asan fuzz packages \
+.PHONY: all build need-build engines kvstored kvctl demo test test-system race asan crash fuzz packages \
 	bench install lint clean help
 
 all: build
@@ -89,6 +89,10 @@ race: build ## the Go tests under the race detector
 
 asan: build ## the engines under ASan and UBSan, through the conformance suite
 	@tools/asan.sh
+
+crash: ## power cuts, damaged bytes, kills and failing calls, N times what make test does
+	@tools/need.sh gcc:gcc /usr/include/string.h:libc6-dev /usr/include/xxhash.h:libxxhash-dev
+	@libkvstore/engines/hash/test/run-crash.sh $(or $(N),10)
 
 fuzz: build ## every fuzzer for FUZZTIME (10s) each
 	@tools/fuzz.sh $(FUZZTIME)

@@ -116,6 +116,9 @@ func (h *Host) endSync(errno unix.Errno) {
 	}
 }
 
+// FailSync has the next sync fail with errno, for tests. The lane is held.
+func (h *Host) FailSync(errno unix.Errno) { h.syncs.thread.fail(errno) }
+
 // settle syncs everything that g has written, while the caller waits, with a
 // thread of its own. With the lane held nothing can be missed; without, the
 // caller takes it only for the commits.

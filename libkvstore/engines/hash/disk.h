@@ -99,6 +99,7 @@ struct disk_calls {
 	int (*fsync)(int fd);
 	int (*rename)(int dir, const char *from, const char *to);
 	int (*unlink)(int dir, const char *name);
+	uint64_t (*size)(int fd); /* UINT64_MAX and errno when it cannot be had */
 };
 
 extern const struct disk_calls *disk_calls;

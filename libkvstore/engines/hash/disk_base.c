@@ -50,10 +50,11 @@ static void base_failed(struct kv_store *st, int error, int64_t now)
 
 static int flush(struct disk *d, const void *more, uint64_t more_len)
 {
-	struct frame_head h = {.kind = FRAME_RECORDS, .seq = ++d->base_frames, .count = d->base_buffer.records};
+	struct frame_head h = {.kind = FRAME_RECORDS, .count = d->base_buffer.records};
 
-	if (d->base_buffer.records == 0)
+	if (h.count == 0)
 		return 0;
+	h.seq = ++d->base_frames;
 	return frame_write(&d->base, &d->base_buffer, &h, more, more_len);
 }
 

@@ -9,6 +9,7 @@
 #include <linux/falloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ------------------------------------------------------------ system calls */
@@ -83,10 +84,17 @@ static int call_unlink(int dir, const char *name)
 	return unlinkat(dir, name, 0);
 }
 
+static uint64_t call_size(int fd)
+{
+	struct stat file;
+
+	return fstat(fd, &file) == 0 ? (uint64_t)file.st_size : UINT64_MAX;
+}
+
 static const struct disk_calls system_calls = {
 	.open = call_open, .close = close, .writev = call_writev, .pread = call_pread,
 	.fallocate = call_fallocate, .truncate = call_truncate, .fsync = call_fsync,
-	.rename = call_rename, .unlink = call_unlink,
+	.rename = call_rename, .unlink = call_unlink, .size = call_size,
 };
 
 const struct disk_calls *disk_calls = &system_calls;

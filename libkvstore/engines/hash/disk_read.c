@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #define SEARCH (1 * MIB) /* bytes looked through at a time */
 
@@ -15,18 +14,16 @@
 
 bool reader_open(struct reader *rd, int dir, const char *prefix, uint64_t number)
 {
-	struct stat file;
-
 	memset(rd, 0, sizeof *rd);
 	file_name(rd->name, prefix, number);
 	rd->number = number;
 	rd->fd = disk_calls->open(dir, rd->name, O_RDONLY, 0);
-	if (rd->fd < 0 || fstat(rd->fd, &file) != 0) {
-		rd->why = strerror(errno);
-		return false;
-	}
-	rd->size = (uint64_t)file.st_size;
-	return true;
+	rd->size = rd->fd < 0 ? UINT64_MAX : disk_calls->size(rd->fd);
+	if (rd->size != UINT64_MAX)
+		return true;
+	rd->io_error = errno == ENOENT ? 0 : errno;
+	rd->why = strerror(errno);
+	return false;
 }
 
 void reader_close(struct reader *rd)

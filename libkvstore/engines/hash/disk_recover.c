@@ -93,7 +93,7 @@ static bool list(struct opening *o)
 
 /* ------------------------------------------------------------------------ telling */
 
-#define WAY_OUT "fix: restore the directory from a backup, or: kvstored repair"
+#define WAY_OUT "fix: restore the directory from a backup, or move it away to begin empty"
 
 static int damaged(struct opening *o, const struct reader *rd, uint64_t at, const char *why)
 {

@@ -1,0 +1,168 @@
+package server
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kvstored/pkg/engine"
+	"kvstored/pkg/engine/enginetest"
+)
+
+// gated is a durable engine whose syncs begin only while the gate is open.
+type gated struct {
+	Hosted
+	open atomic.Bool
+}
+
+func (g *gated) BeginSync() {
+	if g.open.Load() {
+		g.Hosted.BeginSync()
+	}
+}
+
+// durable serves hash with a state directory of its own.
+func durable(t *testing.T) (*gated, *Server, string) {
+	t.Helper()
+	host, err := engine.Open(enginetest.Build(t, "hash"), engine.Options{Trust: engine.Trust{AllowOwnUID: true}, StateDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(host.Close)
+	g := &gated{Hosted: Hosted{host}}
+	g.open.Store(true)
+	srv, path := serve(t, g, DefaultLimits)
+	return g, srv, path
+}
+
+// line is a connection that asks with lines.
+type line struct {
+	t *testing.T
+	net.Conn
+	in *bufio.Reader
+}
+
+func dialLine(t *testing.T, path string) *line {
+	t.Helper()
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return &line{t, c, bufio.NewReader(c)}
+}
+
+// answer is the next line, which comes however long it takes.
+func (l *line) answer() string {
+	l.t.Helper()
+	l.SetReadDeadline(time.Now().Add(30 * time.Second))
+	text, err := l.in.ReadString('\n')
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return strings.TrimSpace(text)
+}
+
+func (l *line) ask(format string, args ...any) string {
+	l.t.Helper()
+	fmt.Fprintf(l, format+"\r\n", args...)
+	return l.answer()
+}
+
+// silent wants no answer for a moment.
+func (l *line) silent() {
+	l.t.Helper()
+	l.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if b, err := l.in.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		l.t.Errorf("answered before the disk had it: %q %v", b, err)
+	}
+}
+
+// Under always no reply, of a read neither, leaves before the sync that covers
+// what it could have seen.
+func TestAnswersWaitForTheDisk(t *testing.T) {
+	g, srv, path := durable(t)
+	srv.SetSync(SyncAlways)
+	writer, reader, closing := dialLine(t, path), dialLine(t, path), dialLine(t, path)
+	if got := reader.ask("GET k"); got != "$-1" {
+		t.Fatalf("a read with nothing to wait for: %s", got)
+	}
+	g.open.Store(false)
+	fmt.Fprint(writer, "SET k v\r\n")
+	writer.silent()
+	fmt.Fprint(reader, "EXISTS k\r\nPING\r\n")
+	fmt.Fprint(closing, "APPEND k w\r\nQUIT\r\n")
+	reader.silent()
+	writer.silent()
+	closing.silent()
+	g.open.Store(true)
+	srv.SetSync(SyncAlways)
+	for _, want := range []struct {
+		from *line
+		text string
+	}{{writer, "+OK"}, {reader, ":1"}, {reader, "+PONG"}, {closing, ":2"}, {closing, "+OK"}} {
+		if got := want.from.answer(); got != want.text {
+			t.Errorf("got %s, want %s", got, want.text)
+		}
+	}
+	if _, err := closing.in.ReadByte(); err == nil {
+		t.Error("the connection stays open after QUIT")
+	}
+}
+
+// Under interval nobody waits.
+func TestIntervalDoesNotWait(t *testing.T) {
+	g, _, path := durable(t)
+	g.open.Store(false)
+	c := dialLine(t, path)
+	for i := range 20 {
+		if got := c.ask("SET k %d", i); got != "+OK" {
+			t.Fatal(got)
+		}
+	}
+}
+
+// A sync that fails: who waits for it hears that the outcome is unknown, no
+// write is taken, reads go on, and it mends itself.
+func TestFailedSync(t *testing.T) {
+	g, srv, path := durable(t)
+	srv.SetSync(SyncAlways)
+	c, other := dialLine(t, path), dialLine(t, path)
+	if got := c.ask("SET before 1"); got != "+OK" {
+		t.Fatal(got)
+	}
+	g.Lock()
+	g.FailSync(unix.EIO)
+	g.Unlock()
+	fmt.Fprint(c, "SET a 1\r\nSET b 2\r\nPING\r\n")
+	for range 3 {
+		if got := c.answer(); !strings.HasPrefix(got, "-ERR outcome unknown") {
+			t.Errorf("got %s", got)
+		}
+	}
+	if got := other.ask("GET before"); got != "$1" || other.answer() != "1" {
+		t.Errorf("a read: %s", got)
+	}
+	refused := 0
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		got := other.ask("SET after 1")
+		if got == "+OK" {
+			break
+		}
+		if !strings.HasPrefix(got, "-ERR input/output error in the engine 'hash'") || time.Now().After(deadline) {
+			t.Fatalf("while it mends: %s", got)
+		}
+		refused++
+	}
+	if refused == 0 {
+		t.Error("no write was refused")
+	}
+}
