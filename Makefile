@@ -100,8 +100,8 @@ fuzz: build ## every fuzzer for FUZZTIME (10s) each
 lint: ## gofmt, go vet and the rules of the house
 	@tools/lint.sh
 
-bench: build ## CPU per request and throughput beside redis-server, as ratios
-	@tools/need.sh redis-server:redis-server redis-benchmark:redis-tools
+bench: build ## CPU per request, throughput, latency and memory beside redis-server and memcached
+	@tools/need.sh redis-server:redis-server memcached:memcached
 	@bench/run.sh
 
 ##: Shipping

@@ -22,6 +22,7 @@ import (
 // options are the flags.
 type options struct {
 	kvstored, engine   string
+	next, other        string
 	redis, valkey      string
 	pogocache          string
 	memcached          string
@@ -48,17 +49,19 @@ func parseFlags() options {
 	var o options
 	flag.StringVar(&o.kvstored, "kvstored", "", "`path` of kvstored")
 	flag.StringVar(&o.engine, "engine", "", "`path` of its engine (its own default)")
+	flag.StringVar(&o.next, "next", "", "`path` of another build of that engine, for hand-overs")
+	flag.StringVar(&o.other, "other", "", "`path` of another engine, for copies")
 	flag.StringVar(&o.redis, "redis", "redis-server", "`path` of redis-server, the measure of all; empty: none")
 	flag.StringVar(&o.valkey, "valkey", "", "`path` of valkey-server")
 	flag.StringVar(&o.pogocache, "pogocache", "", "`path` of pogocache")
 	flag.StringVar(&o.memcached, "memcached", "", "`path` of memcached")
 	flag.BoolVar(&o.floor, "floor", true, "measure the kernel alone, with a server that does not parse")
-	flag.StringVar(&o.out, "out", "", "`directory` for bench.md and bench.json")
-	flag.BoolVar(&o.quick, "quick", false, "about 40 seconds, with wider spreads")
+	flag.StringVar(&o.out, "out", "", "`directory` for bench.md, bench.json and plots")
+	flag.BoolVar(&o.quick, "quick", false, "a minute or two, with wider spreads and smaller sizes")
 	flag.IntVar(&o.rounds, "rounds", 0, "`rounds` of every case (5, quick 2)")
 	flag.StringVar(&o.only, "only", "", "only cases whose name contains one of these `words`, comma between them")
-	flag.IntVar(&o.keys, "keys", 100000, "`number` of keys")
-	flag.IntVar(&o.value, "value", 16, "`bytes` of a value")
+	flag.IntVar(&o.keys, "keys", 100000, "`number` of keys where a case does not say")
+	flag.IntVar(&o.value, "value", 16, "`bytes` of a value where a case does not say")
 	flag.IntVar(&o.conns, "connections", 50, "`number` of connections")
 	flag.BoolVar(&o.poisson, "poisson", false, "fixed rates with random gaps between requests, not even ones")
 	flag.Parse()
@@ -76,12 +79,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	peers, err := startAll(ctx, dir, tools, o)
-	defer stopAll(peers)
-	if err != nil {
-		return err
-	}
-	b := &bench{o: o, tools: tools, peers: peers, cases: chooseCases(o), progress: os.Stderr}
+	b := &bench{o: o, dir: dir, tools: tools, groups: chooseGroups(o), progress: os.Stderr}
 	report, err := b.measure(ctx)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,57 +11,122 @@ import (
 	"time"
 )
 
-// bench is one run over all cases and peers.
+// bench is one run over all groups.
 type bench struct {
 	o        options
+	dir      string // for sockets and logs
 	tools    tools
-	peers    []*peer
-	cases    []Case
+	groups   []group
 	progress io.Writer
 }
 
-// measure runs every case, the peers turn and turn about, then watches them
-// idle.
+// measure runs all groups, each on servers of its own.
 func (b *bench) measure(ctx context.Context) (*Report, error) {
-	r := newReport(b)
-	rounds := b.o.roundsWanted()
-	for _, c := range b.cases {
-		row := Row{Case: c}
-		for range b.peers {
-			row.Results = append(row.Results, Result{})
+	r := newReport(recipes(b.tools, b.o, group{}))
+	for _, g := range b.groups {
+		if err := b.group(ctx, g, r); err != nil {
+			return nil, err
 		}
-		fmt.Fprintf(b.progress, "%-16s", c.Name)
-		for round := 0; round < rounds; round++ {
-			if err := b.round(ctx, c, round, row.Results); err != nil {
-				return nil, err
+	}
+	if b.o.kvstored == "" {
+		return r, nil
+	}
+	if b.o.wants(memoryName) {
+		if err := b.memoryCurve(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	return r, b.exchanges(ctx, r)
+}
+
+// group measures the cases of g.
+func (b *bench) group(ctx context.Context, g group, r *Report) error {
+	peers, err := startAll(ctx, b.dir, recipes(b.tools, b.o, g))
+	defer stopAll(peers)
+	if err != nil {
+		return err
+	}
+	if g.perClient && peers[0].name == subject {
+		if r.PerClient, err = perClient(ctx, peers[0], g.clients); err != nil {
+			return err
+		}
+	}
+	filled := 0
+	for _, c := range g.cases {
+		if c.Keys > filled {
+			if err := b.fill(ctx, peers, filled, c); err != nil {
+				return err
 			}
-			fmt.Fprint(b.progress, ".")
+			filled = c.Keys
+		}
+		row, err := b.row(ctx, peers, c)
+		if err != nil {
+			return err
+		}
+		if g.memory {
+			row.Memory = memoryOf(peers, c)
 		}
 		r.add(row)
 		fmt.Fprintln(b.progress, " "+r.brief(len(r.Rows)-1))
 	}
-	if b.o.wants(idleName) {
-		fmt.Fprintln(b.progress, idleName)
-		var err error
-		if r.Idle, err = b.idle(ctx); err != nil {
-			return nil, err
+	if !g.idle {
+		return nil
+	}
+	fmt.Fprintln(b.progress, idleName)
+	r.Idle, err = b.idle(ctx, peers)
+	return err
+}
+
+// fill sets the keys of c from the given one on everywhere.
+func (b *bench) fill(ctx context.Context, peers []*peer, from int, c Case) error {
+	for _, p := range peers {
+		if p.name == floorName {
+			continue
+		}
+		if _, err := b.tools.run(ctx, p, fillArgs(from, c.Keys, c.Value)...); err != nil {
+			return err
 		}
 	}
-	return r, nil
+	return nil
+}
+
+func fillArgs(from, to, value int) []string {
+	pipeline := "64"
+	if value > 1<<12 {
+		pipeline = "4"
+	}
+	return []string{"--fill", "--pipeline", pipeline, "--connections", "8", "--from", strconv.Itoa(from),
+		"--keys", strconv.Itoa(to), "--value", strconv.Itoa(value)}
+}
+
+// row measures one case in rounds, the peers turn and turn about.
+func (b *bench) row(ctx context.Context, peers []*peer, c Case) (Row, error) {
+	row := Row{Case: c, Results: make([]Result, len(peers))}
+	for _, p := range peers {
+		row.Peers = append(row.Peers, p.name)
+	}
+	fmt.Fprintf(b.progress, "%-26s", c.Name)
+	for round := range b.o.roundsWanted() {
+		if err := b.round(ctx, peers, c, round, row.Results); err != nil {
+			return row, err
+		}
+		fmt.Fprint(b.progress, ".")
+	}
+	return row, nil
 }
 
 // round measures each peer once, every other round in the opposite order.
-func (b *bench) round(ctx context.Context, c Case, round int, into []Result) error {
-	for i := range b.peers {
+func (b *bench) round(ctx context.Context, peers []*peer, c Case, round int, into []Result) error {
+	for i := range peers {
 		k := i
 		if round%2 == 1 {
-			k = len(b.peers) - 1 - i
+			k = len(peers) - 1 - i
 		}
-		args := c.args(b.o, round+1)
-		if b.peers[k].name == "floor" && c.Get > 0 && c.Get < 100 {
+		args := c.args(round + 1)
+		if peers[k].name == floorName && c.Get > 0 && c.Get < 100 {
 			args = append(args, "--get", "0") // it cannot tell requests of a mixture apart
 		}
-		s, err := b.tools.run(ctx, b.peers[k], args...)
+		s, err := b.tools.run(ctx, peers[k], args...)
 		if err != nil {
 			return err
 		}
@@ -73,10 +137,10 @@ func (b *bench) round(ctx context.Context, c Case, round int, into []Result) err
 
 // idle counts the wake-ups of servers that hold connections and have nothing
 // to do, all at the same time.
-func (b *bench) idle(ctx context.Context) ([]float64, error) {
-	for _, p := range b.peers {
+func (b *bench) idle(ctx context.Context, peers []*peer) (map[string]float64, error) {
+	for _, p := range peers {
 		for range b.o.conns {
-			c, err := net.Dial("unix", p.socket)
+			c, err := p.dial(ctx)
 			if err != nil {
 				return nil, err
 			}
@@ -86,9 +150,9 @@ func (b *bench) idle(ctx context.Context) ([]float64, error) {
 	if err := sleep(ctx, b.o.settleTime()); err != nil {
 		return nil, err
 	}
-	before := make([]uint64, len(b.peers))
+	before := make([]uint64, len(peers))
 	var err error
-	for i, p := range b.peers {
+	for i, p := range peers {
 		if before[i], err = switches(p.pid()); err != nil {
 			return nil, err
 		}
@@ -97,13 +161,13 @@ func (b *bench) idle(ctx context.Context) ([]float64, error) {
 	if err := sleep(ctx, b.o.idleTime()); err != nil {
 		return nil, err
 	}
-	rates := make([]float64, len(b.peers))
-	for i, p := range b.peers {
+	rates := map[string]float64{}
+	for i, p := range peers {
 		after, err := switches(p.pid())
 		if err != nil {
 			return nil, err
 		}
-		rates[i] = float64(after-before[i]) / time.Since(begin).Seconds()
+		rates[p.name] = float64(after-before[i]) / time.Since(begin).Seconds()
 	}
 	return rates, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,7 +20,6 @@ import (
 // peer is one server, running on a socket of its own.
 type peer struct {
 	name     string
-	version  string
 	socket   string
 	loadArgs []string // what the generator needs for it
 	cmd      *exec.Cmd
@@ -46,43 +47,48 @@ type recipe struct {
 	loadArgs []string
 }
 
-// recipes are the peers asked for, kvstored first.
-func recipes(t tools, o options) []recipe {
+const floorName = "floor"
+
+// recipes are the peers asked for, kvstored first, able to serve g.
+func recipes(t tools, o options, g group) []recipe {
+	clients := fmt.Sprint(max(g.clients, o.conns) + 100)
 	redis := func(s string) []string {
-		return []string{"--port", "0", "--unixsocket", s, "--save", "", "--appendonly", "no", "--daemonize", "no"}
+		return []string{"--port", "0", "--unixsocket", s, "--save", "", "--appendonly", "no", "--daemonize", "no", "--maxclients", clients}
 	}
 	all := []recipe{
-		{"kvstored", o.kvstored, func(s string) []string {
-			if o.engine == "" {
-				return []string{"--listen", s}
-			}
-			return []string{"--listen", s, "--engine", o.engine}
-		}, nil},
+		{"kvstored", o.kvstored, func(s string) []string { return kvstoredArgs(o, s, clients) }, nil},
 		{"redis", o.redis, redis, nil},
 		{"valkey", o.valkey, redis, nil},
-		{"pogocache", o.pogocache, func(s string) []string { return []string{"-p", "0", "-s", s, "-t", "1"} }, nil},
+		{"pogocache", o.pogocache, func(s string) []string {
+			return []string{"-p", "0", "-s", s, "-t", "1", "--maxconns", clients}
+		}, nil},
 		{"memcached", o.memcached, func(s string) []string {
-			return []string{"-s", s, "-m", "4096", "-t", "1", "-u", userName()}
+			return []string{"-s", s, "-m", fmt.Sprint(max(g.capacity, 1<<30) >> 20), "-t", "1", "-c", clients, "-u", userName()}
 		}, []string{"--memcached"}},
 	}
-	if o.floor {
+	if o.floor && !g.noFloor {
 		all = append(all, floorRecipe(t, o))
 	}
-	var wanted []recipe
-	for _, r := range all {
-		if r.program != "" {
-			wanted = append(wanted, r)
-		}
+	return slices.DeleteFunc(all, func(r recipe) bool { return r.program == "" })
+}
+
+// kvstoredArgs leaves the machine's own configuration out.
+func kvstoredArgs(o options, socket, clients string) []string {
+	file := socket + ".conf"
+	// An error shows when kvstored does not find the file.
+	_ = os.WriteFile(file, []byte("MaxClients="+clients+"\n"), 0o600)
+	args := []string{"--listen", socket, "--config", file}
+	if o.engine != "" {
+		args = append(args, "--engine", o.engine)
 	}
-	return wanted
+	return args
 }
 
 // floorRecipe tells the floor how long requests are, since it does not look.
 func floorRecipe(t tools, o options) recipe {
-	const key = 16
-	set := len("*3\r\n$3\r\nSET\r\n$16\r\n\r\n\r\n") + key + len(fmt.Sprintf("$%d\r\n", o.value)) + o.value
-	get := len("*2\r\n$3\r\nGET\r\n$16\r\n\r\n") + key
-	return recipe{"floor", t.floor, func(s string) []string {
+	set := len("*3\r\n$3\r\nSET\r\n$16\r\n\r\n\r\n") + keySize + len(fmt.Sprintf("$%d\r\n", o.value)) + o.value
+	get := len("*2\r\n$3\r\nGET\r\n$16\r\n\r\n") + keySize
+	return recipe{floorName, t.floor, func(s string) []string {
 		return []string{s, fmt.Sprint(set), fmt.Sprint(get), fmt.Sprint(o.value)}
 	}, []string{"--any-value"}}
 }
@@ -95,24 +101,15 @@ func userName() string {
 	return u.Username
 }
 
-// startAll starts every peer and fills it. What did start is returned with
-// the error.
-func startAll(ctx context.Context, dir string, t tools, o options) ([]*peer, error) {
+// startAll starts every peer. What did start is returned with the error.
+func startAll(ctx context.Context, dir string, rs []recipe) ([]*peer, error) {
 	var peers []*peer
-	for _, r := range recipes(t, o) {
+	for _, r := range rs {
 		p, err := start(ctx, dir, r)
 		if err != nil {
 			return peers, err
 		}
 		peers = append(peers, p)
-		if p.name == "floor" {
-			continue
-		}
-		_, err = t.run(ctx, p, "--fill", "--pipeline", "64", "--connections", "8",
-			"--keys", fmt.Sprint(o.keys), "--value", fmt.Sprint(o.value))
-		if err != nil {
-			return peers, err
-		}
 	}
 	return peers, nil
 }
@@ -126,7 +123,6 @@ func start(ctx context.Context, dir string, r recipe) (*peer, error) {
 	}
 	p := &peer{name: r.name, loadArgs: r.loadArgs, socket: filepath.Join(dir, r.name+".sock"),
 		log: filepath.Join(dir, r.name+".log"), ended: make(chan struct{})}
-	p.version = versionOf(ctx, r.name, program)
 	log, err := os.Create(p.log)
 	if err != nil {
 		return nil, err
@@ -165,6 +161,20 @@ func (p *peer) awaitSocket(ctx context.Context) error {
 	return fmt.Errorf("start %s: nothing answers on %s; its log: %s", p.name, p.socket, p.lastWords())
 }
 
+// dial connects, and waits while as many connections as the server lets wait
+// are not yet accepted.
+func (p *peer) dial(ctx context.Context) (net.Conn, error) {
+	for {
+		c, err := net.Dial("unix", p.socket)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return c, err
+		}
+		if err := sleep(ctx, time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // stop ends the server, by force when it takes too long.
 func (p *peer) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
@@ -184,14 +194,14 @@ func stopAll(peers []*peer) {
 
 var versionNumber = regexp.MustCompile(`[0-9]+\.[0-9]+[0-9A-Za-z.\-+]*`)
 
-// versionOf is the version that a program names, as far as one can be found.
-func versionOf(ctx context.Context, name, program string) string {
-	if name == "floor" {
+// version is the version that a program names, as far as one can be found.
+func (r recipe) version() string {
+	if r.name == floorName {
 		return ""
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	text, err := exec.CommandContext(ctx, program, "--version").CombinedOutput()
+	text, err := exec.CommandContext(ctx, r.program, "--version").CombinedOutput()
 	if err != nil {
 		return "?"
 	}

@@ -34,39 +34,57 @@ type Result struct {
 	samples []sample
 }
 
-// Row is one case; its results are in the order of the peers.
+// Row is one case; its results are in the order of its peers.
 type Row struct {
 	Case
-	Results []Result `json:"results"`
+	Peers    []string           `json:"peers"`
+	Results  []Result           `json:"results"`
+	Verdicts []Verdict          `json:"verdicts,omitempty"`
+	Memory   map[string]float64 `json:"bytes_over_payload,omitempty"` // per key, by peer
+}
+
+// Verdict is a mark and what the ratio came to.
+type Verdict struct {
+	Mark
+	Ratio Spread `json:"ratio"`
+	Met   bool   `json:"met"`
+}
+
+// of is the result of a peer, or nil.
+func (row *Row) of(peer string) *Result {
+	if k := slices.Index(row.Peers, peer); k >= 0 {
+		return &row.Results[k]
+	}
+	return nil
 }
 
 // Report is all of a run.
 type Report struct {
-	Date      string    `json:"date"`
-	Machine   string    `json:"machine"`
-	Peers     []string  `json:"peers"`
-	Versions  []string  `json:"versions"`
-	Reference int       `json:"reference"` // index of the peer that ratios are to; -1: none
-	Subject   int       `json:"subject"`   // index of kvstored; -1: not here
-	Keys      int       `json:"keys"`
-	Value     int       `json:"value_bytes"`
-	Rows      []Row     `json:"rows"`
-	Idle      []float64 `json:"idle_wakeups,omitempty"` // a second, by peer
+	Date      string             `json:"date"`
+	Machine   string             `json:"machine"`
+	Versions  map[string]string  `json:"versions"` // by peer
+	Rows      []Row              `json:"rows"`
+	Idle      map[string]float64 `json:"idle_wakeups,omitempty"`     // a second, by peer
+	PerClient float64            `json:"bytes_per_client,omitempty"` // of kvstored, idle connections
+	Memory    []MemoryPoint      `json:"memory_curve,omitempty"`     // of kvstored
+	Exchanges []Exchange         `json:"exchanges,omitempty"`
 }
+
+// The peer that marks are about, and the one that all are compared with.
+const (
+	subject   = "kvstored"
+	reference = "redis"
+)
 
 // limitShare is the part of a processor above which the generator may be what
 // limits the throughput.
 const limitShare = 0.9
 
-func newReport(b *bench) *Report {
-	r := &Report{Date: time.Now().UTC().Format("2006-01-02 15:04 UTC"), Machine: machine(),
-		Keys: b.o.keys, Value: b.o.value}
-	for _, p := range b.peers {
-		r.Peers = append(r.Peers, p.name)
-		r.Versions = append(r.Versions, p.version)
+func newReport(rs []recipe) *Report {
+	r := &Report{Date: time.Now().UTC().Format("2006-01-02 15:04 UTC"), Machine: machine(), Versions: map[string]string{}}
+	for _, p := range rs {
+		r.Versions[p.name] = p.version()
 	}
-	r.Reference = slices.Index(r.Peers, "redis")
-	r.Subject = slices.Index(r.Peers, "kvstored")
 	return r
 }
 
@@ -120,43 +138,51 @@ func (r *Report) add(row Row) {
 		res.CPU = spreadOf(res.samples, sample.cpu)
 		res.Rate = spreadOf(res.samples, sample.rate)
 		res.Load = spreadOf(res.samples, sample.share)
-		res.P50 = spreadOf(res.samples, func(s sample) float64 { return s.P50 })
+		res.P50 = spreadOf(res.samples, sample.p50)
 		res.P99 = spreadOf(res.samples, func(s sample) float64 { return s.P99 })
 		res.P999 = spreadOf(res.samples, func(s sample) float64 { return s.P999 })
 		res.Max = spreadOf(res.samples, func(s sample) float64 { return s.Max })
 		for _, s := range res.samples {
 			res.Late += s.Late
 		}
-		if r.Reference >= 0 {
-			ref := row.Results[r.Reference].samples
-			res.Ratio = ratios(res.samples, ref, sample.cpu)
-			res.Times = ratios(res.samples, ref, sample.rate)
+		if ref := row.of(reference); ref != nil {
+			res.Ratio = ratios(res.samples, ref.samples, sample.cpu)
+			res.Times = ratios(res.samples, ref.samples, sample.rate)
+		}
+	}
+	for _, m := range row.Marks {
+		if v, ok := r.judge(&row, m); ok {
+			row.Verdicts = append(row.Verdicts, v)
 		}
 	}
 	r.Rows = append(r.Rows, row)
 }
 
-// verdict says whether kvstored's ratio is within the mark; empty where there
-// is nothing to compare.
-func (r *Report) verdict(row *Row) string {
-	if r.Subject < 0 || r.Reference < 0 || row.Mark == 0 {
-		return ""
-	}
-	if row.Results[r.Subject].Ratio.Median <= row.Mark {
-		return "met"
-	}
-	return "missed"
-}
+// figures are what marks are about, by name.
+var figures = map[string]func(sample) float64{figureCPU: sample.cpu, figureRate: sample.rate, figureP50: sample.p50}
 
-// idleVerdict is the same for wake-ups.
-func (r *Report) idleVerdict() string {
-	switch {
-	case r.Subject < 0 || r.Idle == nil:
-		return ""
-	case r.Idle[r.Subject] <= idleMark:
-		return "met"
+// judge compares kvstored with what a mark names; not ok where that, or
+// kvstored, was not measured.
+func (r *Report) judge(row *Row, m Mark) (Verdict, bool) {
+	v := Verdict{Mark: m}
+	ours, theirs := row.of(subject), row.of(m.Peer)
+	if m.Case != "" {
+		theirs = nil
+		for i := range r.Rows {
+			if r.Rows[i].Name == m.Case {
+				theirs = r.Rows[i].of(subject)
+			}
+		}
 	}
-	return "missed"
+	if ours == nil || theirs == nil {
+		return v, false
+	}
+	v.Ratio = ratios(ours.samples, theirs.samples, figures[m.Figure])
+	v.Met = v.Ratio.Median <= m.Limit
+	if m.Least {
+		v.Met = v.Ratio.Median >= m.Limit
+	}
+	return v, true
 }
 
 // brief is row i in a line, for the terminal.
@@ -164,15 +190,40 @@ func (r *Report) brief(i int) string {
 	row := &r.Rows[i]
 	var parts []string
 	for k := range row.Results {
-		parts = append(parts, fmt.Sprintf("%s %s µs", r.Peers[k], figure(row.Results[k].CPU.Median)))
+		parts = append(parts, fmt.Sprintf("%s %s µs", row.Peers[k], figure(row.Results[k].CPU.Median)))
 	}
-	if v := r.verdict(row); v != "" {
-		parts = append(parts, fmt.Sprintf("ratio %.2f, mark %.2f: %s", row.Results[r.Subject].Ratio.Median, row.Mark, v))
+	for _, v := range row.Verdicts {
+		parts = append(parts, fmt.Sprintf("%s %.2f of %s, mark %.2f: %s", v.Figure, v.Ratio.Median, v.to(), v.Limit, met(v.Met)))
 	}
 	return strings.Join(parts, ", ")
 }
 
-// write puts bench.md and bench.json into dir.
+// to names what a mark compares with.
+func (m Mark) to() string {
+	if m.Case != "" {
+		return m.Case
+	}
+	return m.Peer
+}
+
+func met(yes bool) string {
+	if yes {
+		return "met"
+	}
+	return "missed"
+}
+
+// worstMemory is the point with the most memory for a key.
+func (r *Report) worstMemory() MemoryPoint {
+	return slices.MaxFunc(r.Memory, func(a, b MemoryPoint) int {
+		if a.Overhead < b.Overhead {
+			return -1
+		}
+		return 1
+	})
+}
+
+// write puts bench.md, bench.json and the plots into dir.
 func (r *Report) write(dir string) error {
 	if dir == "" {
 		return nil
@@ -187,5 +238,8 @@ func (r *Report) write(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, "bench.json"), append(text, '\n'), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "bench.md"), []byte(r.markdown()), 0o644)
+	if err := os.WriteFile(filepath.Join(dir, "bench.md"), []byte(r.markdown()), 0o644); err != nil {
+		return err
+	}
+	return r.plot(dir)
 }

@@ -2,4 +2,6 @@
 # run.sh [FLAGS] - what `make bench` runs; see bench/README.md.
 set -eu
 cd "$(dirname "$0")/.."
-exec go run ./bench -kvstored build/kvstored -engine build/libkvstore.so -out build/bench "$@"
+memcached=$(command -v memcached || true)
+exec go run ./bench -kvstored build/kvstored -engine build/libkvstore.so -next build/test/hash-next.so \
+	-other build/engines/debug.so -memcached "$memcached" -out build/bench "$@"

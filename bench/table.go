@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -32,63 +34,94 @@ func (s Spread) String() string {
 // markdown is the report for people.
 func (r *Report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s; %s; %d keys of 16 bytes, values of %d bytes\n\n", r.Date, r.Machine, r.Keys, r.Value)
+	fmt.Fprintf(&b, "%s; %s\n\n", r.Date, r.Machine)
 	r.summary(&b)
 	r.details(&b)
+	r.memoryTable(&b)
+	r.exchangeTable(&b)
 	r.notes(&b)
 	return b.String()
 }
 
 // summary is one line for each mark.
 func (r *Report) summary(b *strings.Builder) {
-	if r.Subject < 0 || r.Reference < 0 {
-		return
-	}
-	fmt.Fprintf(b, "| case | CPU per request, kvstored to %s | mark | | throughput, ratio |\n|---|---|---|---|---|\n",
-		r.Peers[r.Reference])
+	b.WriteString("| case | figure | to | ratio | mark | |\n|---|---|---|---|---|---|\n")
 	for i := range r.Rows {
-		row := &r.Rows[i]
-		mark := "–"
-		if row.Mark != 0 {
-			mark = fmt.Sprintf("≤ %.2f", row.Mark)
+		for _, v := range r.Rows[i].Verdicts {
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s %.2f | %s |\n", r.Rows[i].Name, v.Figure, v.to(), v.Ratio, bound(v.Least), v.Limit, met(v.Met))
 		}
-		res := &row.Results[r.Subject]
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", row.Name, res.Ratio, mark, r.verdict(row), throughput(row, res))
 	}
-	if r.Idle != nil {
-		fmt.Fprintf(b, "| idle, wake-ups a second | %.1f (%s %.1f) | ≤ %.0f | %s | – |\n", r.Idle[r.Subject],
-			r.Peers[r.Reference], r.Idle[r.Reference], idleMark, r.idleVerdict())
+	if rate, ok := r.Idle[subject]; ok {
+		fmt.Fprintf(b, "| %s | wake-ups a second | – | %.1f (%s %.1f) | ≤ %.0f | %s |\n", idleName, rate, reference, r.Idle[reference], idleMark, met(rate <= idleMark))
+	}
+	if r.PerClient > 0 {
+		fmt.Fprintf(b, "| idle connections | bytes for each | – | %s | ≤ %d | %s |\n", figure(r.PerClient), perClientMark, met(r.PerClient <= perClientMark))
+	}
+	if len(r.Memory) > 0 {
+		worst := r.worstMemory()
+		fmt.Fprintf(b, "| %s keys, the worst of %d sizes | bytes for each over key and value | – | %.1f | ≤ %.0f | %s |\n",
+			figure(float64(worst.Keys)), len(r.Memory), worst.Overhead, memoryMark, met(worst.Overhead <= memoryMark))
 	}
 	b.WriteString("\n")
 }
 
-// throughput is the ratio of rates, where the rate was not given.
-func throughput(row *Row, res *Result) string {
-	if row.Rate != 0 {
-		return "–"
+func bound(least bool) string {
+	if least {
+		return "≥"
 	}
-	return res.Times.String()
+	return "≤"
 }
 
 // details is a line for each case and peer.
 func (r *Report) details(b *strings.Builder) {
-	b.WriteString("| case | server | CPU µs/request | ratio | requests/s | p50 µs | p99 µs | p99.9 µs | max µs | load |\n" +
+	b.WriteString("| case | server | CPU µs/request | to " + reference + " | requests/s | p50 µs | p99 µs | p99.9 µs | max µs | load |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|\n")
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		for k := range row.Results {
 			res := &row.Results[k]
 			ratio := "–"
-			if r.Reference >= 0 {
+			if row.of(reference) != nil {
 				ratio = fmt.Sprintf("%.2f", res.Ratio.Median)
 			}
-			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %.0f %%%s |\n", row.Name, r.name(k),
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %.0f %%%s |\n", row.Name, r.name(row.Peers[k]),
 				res.CPU, ratio, figure(res.Rate.Median), figure(res.P50.Median), figure(res.P99.Median),
 				figure(res.P999.Median), figure(res.Max.Median), res.Load.Median*100, res.remark())
 		}
 	}
-	for k, rate := range r.Idle {
-		fmt.Fprintf(b, "| idle | %s | %.1f wake-ups/s | | | | | | | |\n", r.name(k), rate)
+	for _, peer := range slices.Sorted(maps.Keys(r.Idle)) {
+		fmt.Fprintf(b, "| %s | %s | %.1f wake-ups/s | | | | | | | |\n", idleName, r.name(peer), r.Idle[peer])
+	}
+}
+
+// memoryTable is the bytes per key over key and value, where they were read.
+func (r *Report) memoryTable(b *strings.Builder) {
+	first := true
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		for _, peer := range slices.Sorted(maps.Keys(row.Memory)) {
+			if first {
+				fmt.Fprintf(b, "\n| keys | server | bytes for each over key and value |\n|---|---|---|\n")
+				first = false
+			}
+			fmt.Fprintf(b, "| %s | %s | %.1f |\n", figure(float64(row.Keys)), r.name(peer), row.Memory[peer])
+		}
+	}
+}
+
+// exchangeTable is what clients saw of swaps.
+func (r *Report) exchangeTable(b *strings.Builder) {
+	if len(r.Exchanges) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n| swap at %d requests/s | keys | swaps | p99.9 µs with | without | mark | | lane held at most µs | mark | | ms a swap |\n|---|---|---|---|---|---|---|---|---|---|---|\n", exchangeRate)
+	for _, e := range r.Exchanges {
+		lane, verdict := "–", ""
+		if e.MarkLane > 0 {
+			lane, verdict = "≤ "+figure(e.MarkLane), met(e.LaneHeld <= e.MarkLane)
+		}
+		fmt.Fprintf(b, "| %s | %s | %d | %s | %s | ≤ %s more | %s | %s | %s | %s | %s |\n", e.Name, figure(float64(e.Keys)), e.Swaps, figure(e.With), figure(e.Without),
+			figure(e.MarkMore), met(e.With <= e.Without+e.MarkMore), figure(e.LaneHeld), lane, verdict, e.Took)
 	}
 }
 
@@ -100,8 +133,8 @@ func (res *Result) remark() string {
 	return ""
 }
 
-func (r *Report) name(k int) string {
-	return strings.TrimSpace(r.Peers[k] + " " + r.Versions[k])
+func (r *Report) name(peer string) string {
+	return strings.TrimSpace(peer + " " + r.Versions[peer])
 }
 
 // notes explains what needs it.

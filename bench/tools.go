@@ -33,7 +33,7 @@ func buildTools(ctx context.Context, dir string) (tools, error) {
 			return t, err
 		}
 	}
-	if err := compile(ctx, dir, t.load, "load.c", "wire.c", "report.c", "-lm"); err != nil {
+	if err := compile(ctx, dir, t.load, "load.c", "keys.c", "wire.c", "report.c", "-lm"); err != nil {
 		return t, err
 	}
 	return t, compile(ctx, dir, t.floor, "floor.c")
@@ -62,10 +62,14 @@ type sample struct {
 	P99       float64 `json:"p99_us"`
 	P999      float64 `json:"p999_us"`
 	Max       float64 `json:"max_us"`
+	// Buckets are latencies in nanoseconds and how many requests had them.
+	Buckets [][2]uint64 `json:"buckets"`
 }
 
 // cpu is server CPU per request in microseconds.
 func (s sample) cpu() float64 { return s.ServerCPU / float64(s.Requests) * 1e6 }
+
+func (s sample) p50() float64 { return s.P50 }
 
 // rate is requests per second.
 func (s sample) rate() float64 { return float64(s.Requests) / s.Seconds }

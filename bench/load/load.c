@@ -37,21 +37,6 @@ static int measuring;
 static struct result result;
 static char input[READ_SIZE + sizeof ((struct conn *)0)->part];
 
-/* splitmix64 */
-static uint64_t random_bits(void)
-{
-	uint64_t z = opt.seed += 0x9e3779b97f4a7c15u;
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
-/* Evenly from 0 up to, not including, n < 2^32. */
-static uint64_t random_below(uint64_t n)
-{
-	return ((random_bits() >> 32) * n) >> 32;
-}
-
 static void watch(struct conn *c, int writing)
 {
 	struct epoll_event ev = { .events = EPOLLIN | (writing ? EPOLLOUT : 0), .data.ptr = c };
@@ -108,7 +93,7 @@ static void add_request(struct conn *c, int64_t due)
 	make_room(c);
 	struct waiting *w = &c->ring[c->tail++ & (c->ring_size - 1)];
 	w->since = due;
-	w->key = opt.fill ? sent % opt.keys : random_below(opt.keys);
+	w->key = next_key();
 	w->get = opt.get_percent != 0 && random_below(100) < opt.get_percent;
 	c->out_to = (size_t)(put_request(c->out + c->out_to, w->get, w->key) - c->out);
 	sent++;
@@ -185,8 +170,13 @@ static void connect_one(struct conn *c)
 		die("the socket's path is too long: %s", opt.socket);
 	strcpy(a.sun_path, opt.socket);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&a, sizeof a) != 0)
-		die("connect to %s: %s", opt.socket, strerror(errno));
+	while (c->fd >= 0 && connect(c->fd, (struct sockaddr *)&a, sizeof a) != 0) {
+		if (errno != EAGAIN) /* as many wait as may: they will be accepted */
+			die("connect to %s: %s", opt.socket, strerror(errno));
+		usleep(1000);
+	}
+	if (c->fd < 0)
+		die("make a socket: %s", strerror(errno));
 	c->ring_size = 64;
 	while (c->ring_size < opt.pipeline)
 		c->ring_size *= 2;
@@ -328,7 +318,8 @@ static const struct option names[] = {
 	{ "seconds", required_argument, NULL, 't' }, { "warmup", required_argument, NULL, 'w' },
 	{ "rate", required_argument, NULL, 'r' }, { "poisson", no_argument, NULL, 'x' },
 	{ "fill", no_argument, NULL, 'f' }, { "any-value", no_argument, NULL, 'a' },
-	{ "pid", required_argument, NULL, 'p' }, { "seed", required_argument, NULL, 'S' }, { 0 },
+	{ "pid", required_argument, NULL, 'p' }, { "seed", required_argument, NULL, 'S' },
+	{ "from", required_argument, NULL, 'F' }, { "zipf", required_argument, NULL, 'z' }, { 0 },
 };
 
 static const char usage[] =
@@ -340,7 +331,8 @@ static const char usage[] =
 	"  --rate R         requests per second of all connections together\n"
 	"  --poisson        random gaps   --pid PID    the server, for its CPU time\n"
 	"  --memcached      text protocol --any-value  do not look into values\n"
-	"  --seed N\n";
+	"  --seed N                   --from N      the first key of --fill\n"
+	"  --zipf SKEW      some keys far more often, 0.99 for most of the traffic on few\n";
 
 static uint64_t count(const char *s)
 {
@@ -380,6 +372,8 @@ static void set_option(int name, const char *arg)
 	case 'a': opt.any_value = 1; break;
 	case 'p': opt.pid = (pid_t)count(arg); break;
 	case 'S': opt.seed = count(arg); break;
+	case 'F': opt.from = count(arg); break;
+	case 'z': opt.zipf = real(arg); break;
 	default: fputs(usage, stderr); exit(2);
 	}
 }
@@ -388,12 +382,12 @@ static void set_option(int name, const char *arg)
 static void check_options(void)
 {
 	if (opt.socket == NULL || opt.connections == 0 || opt.pipeline == 0 || opt.keys == 0 ||
-		opt.keys > UINT32_MAX || opt.get_percent > 100) {
+		opt.keys > UINT32_MAX || opt.get_percent > 100 || opt.from >= opt.keys || opt.zipf >= 1) {
 		fputs(usage, stderr);
 		exit(2);
 	}
 	if (opt.fill) {
-		opt.requests = opt.keys;
+		opt.requests = opt.keys - opt.from;
 		opt.get_percent = 0;
 	} else if (opt.requests == 0 && opt.seconds == 0) {
 		opt.seconds = 1;
@@ -409,6 +403,7 @@ int main(int argc, char **argv)
 	/* Sleeps end when they should, not up to 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	wire_init(&opt);
+	keys_init(&opt);
 	run();
 	print_result(&result, stdout);
 	return 0;

@@ -3,6 +3,7 @@
  *
  *   load.c    options, the loop, pacing
  *   wire.c    requests and replies of the two protocols
+ *   keys.c    which key comes next
  *   report.c  latency histogram, clocks, the result as JSON
  *
  * One thread, one epoll set.  Nothing is allocated while it measures, except
@@ -35,6 +36,8 @@ struct options {
 	double rate;       /* requests per second of all connections, 0: closed loop */
 	int poisson;       /* open loop: random gaps instead of even ones */
 	int fill;          /* SET every key once, in order */
+	uint64_t from;     /* fill: the first key */
+	double zipf;       /* skew of the choice of keys, in 0...1; 0: all alike */
 	int any_value;     /* do not look into values */
 	pid_t pid;         /* the server, for its CPU time; 0: not measured */
 	uint64_t seed;
@@ -75,6 +78,15 @@ char *put_request(char *to, int get, uint64_t key);
  * when more bytes are needed; -1 when it is not what should have come.
  */
 ssize_t take_reply(const char *from, size_t n, const struct waiting *w, uint64_t *skip);
+
+/* keys.c */
+
+/* Prepares the choice; takes a while where `zipf` is given and keys are many. */
+void keys_init(const struct options *o);
+uint64_t random_bits(void);
+uint64_t random_below(uint64_t n);
+/* The key of the next request. */
+uint64_t next_key(void);
 
 /* report.c */
 
