@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -77,6 +78,11 @@ func (b *bench) exchange(ctx context.Context, e *Exchange, other string, rounds,
 	}
 	defer control.Close()
 	libraries := [2]string{other, b.o.engine}
+	for i := range libraries {
+		if libraries[i], err = filepath.Abs(libraries[i]); err != nil {
+			return err
+		}
+	}
 	var took []float64
 	with, without := histogram{}, histogram{}
 	for round := range rounds {

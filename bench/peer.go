@@ -60,7 +60,7 @@ func recipes(t tools, o options, g group) []recipe {
 		{"redis", o.redis, redis, nil},
 		{"valkey", o.valkey, redis, nil},
 		{"pogocache", o.pogocache, func(s string) []string {
-			return []string{"-p", "0", "-s", s, "-t", "1", "--maxconns", clients}
+			return []string{"-p", "0", "-s", s, "--threads", "1", "--maxconns", clients}
 		}, nil},
 		{"memcached", o.memcached, func(s string) []string {
 			return []string{"-s", s, "-m", fmt.Sprint(max(g.capacity, 1<<30) >> 20), "-t", "1", "-c", clients, "-u", userName()}
