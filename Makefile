@@ -30,7 +30,7 @@ HEADERS := $(wildcard libkvstore/*.h)
 
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: all build need-build engines kvstored kvctl demo test test-system race asan crash fuzz packages \
+.PHONY: all build need-build engines kvstored kvctl demo test differential test-system race asan crash fuzz packages \
 	bench install lint clean help
 
 all: build
@@ -79,6 +79,10 @@ test: ## everything that needs neither root nor a container
 	@tools/need.sh go git:git gcc:gcc /usr/include/string.h:libc6-dev /usr/include/lmdb.h:liblmdb-dev \
 		/usr/include/xxhash.h:libxxhash-dev redis-server:redis-server
 	@tools/test.sh
+
+differential: build ## N (1,000,000) random commands beside redis-server
+	@tools/need.sh go redis-server:redis-server
+	@COMMANDS=$(or $(N),1000000) tests/differential/run.sh
 
 test-system: ## install the packages in Debian 12 and 13 with a real systemd (root)
 	@tools/need.sh root go git:git gcc:gcc mmdebstrap:mmdebstrap systemd-nspawn:systemd-container lintian:lintian pkg-config:pkg-config

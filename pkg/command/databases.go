@@ -121,19 +121,33 @@ func (x *Exec) exchange(r *Reply, a, b uint32, keys [][]byte) bool {
 	if !x.run(r) {
 		return false
 	}
+	for i, key := range copies { // nothing is deleted before everything is in its new place
+		inA, inB := x.Batch.Op(2*i), x.Batch.Op(2*i+1)
+		if inA.Status == batch.OK {
+			x.put(b, key, inA, 0)
+		}
+		if inB.Status == batch.OK {
+			x.put(a, key, inB, 0)
+		}
+	}
+	if !x.run(r) {
+		for i, key := range copies {
+			x.move(a, key, x.Batch.Op(2*i))
+			x.move(b, key, x.Batch.Op(2*i+1))
+		}
+		_ = x.Run() // the error is told already
+		return false
+	}
 	for i, key := range copies {
-		x.move(b, key, x.Batch.Op(2*i))
-		x.move(a, key, x.Batch.Op(2*i+1))
+		inA, inB := x.Batch.Op(2*i).Status, x.Batch.Op(2*i+1).Status
+		if inA == batch.OK && inB != batch.OK {
+			x.Batch.Delete(a, key)
+		}
+		if inB == batch.OK && inA != batch.OK {
+			x.Batch.Delete(b, key)
+		}
 	}
-	if x.run(r) {
-		return true
-	}
-	for i, key := range copies {
-		x.move(a, key, x.Batch.Op(2*i))
-		x.move(b, key, x.Batch.Op(2*i+1))
-	}
-	_ = x.Run() // the error is told already
-	return false
+	return x.run(r)
 }
 
 // move makes key what the Get o found, nothing included.

@@ -99,11 +99,14 @@ const manualMiddle = `
 - TIME has milliseconds; the microseconds end in 000
 - SET with EXAT or PXAT in the past deletes the key at once, and DBSIZE does not count it
 - WAIT and WAITAOF answer at once: there are no replicas to wait for
-- SWAPDB exchanges key by key: it takes time in proportion to the keys of both databases
+- SWAPDB exchanges key by key: one step for all clients, in time that grows with the keys of both databases; a crash in
+  the middle leaves part of them exchanged
 - OBJECT ENCODING and REFCOUNT go by the value: a short text that APPEND, SETRANGE, SETBIT or INCRBYFLOAT made says
   embstr or int where Redis says raw or embstr; OBJECT IDLETIME is refused: reading a key writes nothing
 - DUMP does not compress; its payloads are those of Redis 7.0 (version 10), RESTORE reads those up to Redis 7.2 (version
   11), compressed ones too; IDLETIME and FREQ are checked and not kept
+- BITFIELD SET with OVERFLOW SAT makes a number near -2^63 the lowest one that fits; in Redis it overflows and becomes
+  the highest
 - PFADD leaves a damaged HyperLogLog as it is when it answers INVALIDOBJ
 - CONFIG GET and SET know kvstored's settings by their own names and, where Redis has the same, by its names;
   parameters of what does not exist here have the one value that is true. CONFIG SET, RESETSTAT and REWRITE are for

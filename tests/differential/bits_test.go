@@ -188,7 +188,11 @@ func makeBitfield(g *generator) request {
 		}
 		r.args = append(r.args, g.fieldType(), offset)
 		if op != "GET" {
-			r.args = append(r.args, g.integer())
+			n := g.integer()
+			if strings.HasPrefix(n, "-92233720368547758") { // Redis saturates it to the wrong end
+				n = "-4611686018427387904"
+			}
+			r.args = append(r.args, n)
 		}
 	}
 	return r
