@@ -25,7 +25,7 @@ func TestHints(t *testing.T) {
 		"watch 2 SETEX name":      "seconds value",
 		"NONSENSE":                "",
 		"SCAN 0 MATCH x":          "[COUNT count] [TYPE type]",
-		`SET "two words" "half a`: "[NX | XX]",
+		`SET "two words" "half a`: "[NX | XX",
 	} {
 		words, begun, _ := typed(line)
 		if begun != "" {
