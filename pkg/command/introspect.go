@@ -25,6 +25,8 @@ var commandHelp = []string{
 	"    commands are returned.",
 	"GETKEYS <full-command>",
 	"    Return the keys from a full command.",
+	"GETKEYSANDFLAGS <full-command>",
+	"    Return the keys and the access flags from a full command.",
 }
 
 func upper(s string) string { return strings.ToUpper(s) }
@@ -225,28 +227,6 @@ func writeSpec(w *resp.Writer, kind string, fields ...any) {
 	}
 }
 
-func writeDocs(w *resp.Writer, cmds []*Command) {
-	w.Map(len(cmds))
-	for _, cmd := range cmds {
-		w.BulkString(cmd.full)
-		n := 3
-		if cmd.Subcommands != nil {
-			n++
-		}
-		w.Map(n)
-		w.BulkString("summary")
-		w.BulkString(cmd.Summary)
-		w.BulkString("since")
-		w.BulkString(cmd.Since)
-		w.BulkString("group")
-		w.BulkString(cmd.Group)
-		if cmd.Subcommands != nil {
-			w.BulkString("subcommands")
-			writeDocs(w, cmd.Subcommands)
-		}
-	}
-}
-
 // planCommandList lists all names, or those that a filter leaves.
 func planCommandList(c *Call) {
 	keep := func(*Command) bool { return true }
@@ -308,26 +288,62 @@ func (cmd *Command) Keys(args [][]byte) [][]byte {
 // Parent is the command of a subcommand, else nil.
 func (cmd *Command) Parent() *Command { return cmd.parent }
 
-func planCommandGetkeys(c *Call) {
+// keyOf is a key among the arguments of a command, with what is done to it.
+type keyOf struct {
+	key   []byte
+	flags string // as in KeyUse
+}
+
+// keysIn finds the keys of the request that follows in c's arguments; ok is
+// false when the reply is an error.
+func (c *Call) keysIn() (keys []keyOf, ok bool) {
 	args := c.Args[2:]
 	cmd := Lookup(args[0])
-	if cmd == nil {
+	if cmd != nil && cmd.Subcommands != nil && len(args) > 1 {
+		cmd = cmd.subcommand(args[1])
+	}
+	switch {
+	case cmd == nil:
 		c.Fail("ERR Invalid command specified")
-		return
-	}
-	if cmd.FirstKey == 0 {
+		return nil, false
+	case cmd.FirstKey == 0:
 		c.Fail("ERR The command has no key arguments")
-		return
-	}
-	if cmd.Arity > 0 && len(args) != cmd.Arity || len(args) < -cmd.Arity {
+		return nil, false
+	case cmd.Arity > 0 && len(args) != cmd.Arity || len(args) < -cmd.Arity:
 		c.Fail("ERR Invalid number of arguments specified for command")
+		return nil, false
+	}
+	uses := strings.Split(cmd.KeyUse, "; ")
+	for _, key := range cmd.Keys(args) {
+		keys = append(keys, keyOf{key, uses[min(len(keys), len(uses)-1)]})
+	}
+	return keys, true
+}
+
+func planCommandGetkeys(c *Call) {
+	keys, ok := c.keysIn()
+	if !ok {
 		return
 	}
-	keys := cmd.Keys(args)
 	c.Answer(func(w *resp.Writer) {
 		w.Array(len(keys))
-		for _, key := range keys {
-			w.Bulk(key)
+		for _, k := range keys {
+			w.Bulk(k.key)
+		}
+	})
+}
+
+func planCommandGetkeysandflags(c *Call) {
+	keys, ok := c.keysIn()
+	if !ok {
+		return
+	}
+	c.Answer(func(w *resp.Writer) {
+		w.Array(len(keys))
+		for _, k := range keys {
+			w.Array(2)
+			w.Bulk(k.key)
+			writeStatuses(w, strings.Fields(k.flags))
 		}
 	})
 }

@@ -2,6 +2,14 @@ package command
 
 // Subcommands of rows in rows.go that are about the server's own state.
 var moreSubcommands = map[string][]*Command{
+	"command": {
+		{
+			Name: "getkeysandflags", Arity: -4, Flags: Loading | Stale, Group: "server", Since: "7.0.0",
+			Summary: "the keys among the arguments of a command, and what is done to them",
+			Syntax:  "command [arg ...]",
+			Plan:    planCommandGetkeysandflags,
+		},
+	},
 	"client": {
 		{
 			Name: "kill", Arity: -3, Flags: Admin | NoScript | Loading | Stale, Group: "connection", Since: "2.4.0",
