@@ -48,6 +48,8 @@ type daemon struct {
 	shutdowns chan bool              // SHUTDOWN; true: at once
 	lost      chan error             // the store became unusable
 	reloadMu  sync.Mutex             // held while a reload runs
+	others    atomic.Int64           // bytes of the control group that are not data
+	limited   chan struct{}          // the limit of memory changed
 	hangups   chan struct{}          // SIGHUPs not yet begun, at most one
 	busy      atomic.Pointer[string] // what STATUS= says instead of figures
 }
@@ -57,7 +59,8 @@ func newDaemon(o options, where config.Where, level zap.AtomicLevel, log *zap.Lo
 	return &daemon{
 		options: o, where: where, level: level, log: log,
 		notify: systemd.NewNotifier(), watch: systemd.WatchdogInterval(),
-		hangups: make(chan struct{}, 1), shutdowns: make(chan bool, 1), lost: make(chan error, 1),
+		hangups: make(chan struct{}, 1), limited: make(chan struct{}, 1),
+		shutdowns: make(chan bool, 1), lost: make(chan error, 1),
 	}
 }
 
@@ -192,6 +195,7 @@ func (d *daemon) serve(signals <-chan os.Signal) error {
 	go d.reloadOnHangup(ctx)
 	d.tellServing()
 	go d.keepTold(ctx)
+	go d.watchMemory(ctx)
 	for {
 		select {
 		case <-ended:

@@ -53,6 +53,7 @@ func (d *daemon) startEngine() error {
 		MemoryOnly: conf.Sync == "none",
 		OnOpening:  d.opening,
 		Check:      checks(conf),
+		Limit:      d.memoryLimit(conf, 0),
 		Log:        d.log,
 		OnState:    d.swapState,
 		OnProgress: d.swapProgress,
@@ -120,7 +121,9 @@ func (d *daemon) swapProgress(text string) {
 // swapEngine exchanges the engine for the library at path.
 func (d *daemon) swapEngine(next *config.Config, path, rule string) (string, error) {
 	trust := d.trust(next)
-	outcome, err := d.host.Swap(engine.Request{Path: path, Rule: rule, Trust: &trust, MemoryOnly: next.Sync == "none"})
+	limit := d.memoryLimit(next, d.others.Load())
+	outcome, err := d.host.Swap(engine.Request{Path: path, Rule: rule, Trust: &trust, MemoryOnly: next.Sync == "none",
+		Limit: &limit})
 	if err != nil {
 		return "", err
 	}

@@ -114,6 +114,7 @@ func (d *daemon) adopt(next *config.Config) {
 	d.level.SetLevel(logging.ParseLevel(next.LogLevel))
 	d.conf.Store(next)
 	d.srv.SetSync(syncMode(next))
+	d.noteLimit()
 	if err := d.srv.Tune(limitsOf(next, clientLimit(next.MaxClients)), thresholdsOf(next)); err != nil {
 		return // it is ending
 	}

@@ -85,7 +85,14 @@ func (d *daemon) set(names, values []string) (reactor.Limits, server.Thresholds,
 		}
 		next = changed
 	}
+	if old.MaxMemory != next.MaxMemory || old.MaxMemoryPolicy != next.MaxMemoryPolicy {
+		if err := d.limitInLane(next); err != nil {
+			what, why, fix := explain(err)
+			return reactor.Limits{}, server.Thresholds{}, errors.New(what + "; why: " + why + "; fix: " + fix)
+		}
+	}
 	if !d.conf.CompareAndSwap(old, next) {
+		_ = d.limitInLane(d.conf.Load()) // the engine kept to that one before
 		return reactor.Limits{}, server.Thresholds{}, errors.New("the configuration was read again meanwhile; try again")
 	}
 	d.level.SetLevel(logging.ParseLevel(next.LogLevel))

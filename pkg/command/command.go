@@ -140,6 +140,8 @@ type Call struct {
 	Batch   *batch.Batch
 	Now     int64 // milliseconds since 1970
 	Reply   *Reply
+	// Full: the data is above its limit, and what needs memory is refused.
+	Full bool
 }
 
 // Reply says how the answer to one request is made. Exactly one of Fixed,
@@ -212,6 +214,9 @@ type Host interface {
 	// Config is the settings whose names match any of the glob patterns, as
 	// name, value, name, value … in table order.
 	Config(patterns []string) []string
+	// MemoryLimit is the limit of the data in bytes, 0 for none, and what goes
+	// when it is reached, by the names of CONFIG GET.
+	MemoryLimit() (bytes uint64, policy string)
 	// Clients is every open connection in the order of their ids.
 	Clients() []*Session
 	// EngineStatus is ENGINE STATUS: name, value (string or int64) pairs.

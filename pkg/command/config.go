@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -33,6 +34,8 @@ type alias struct {
 	setting string
 	// words maps Redis's words on ours, the one to be told first.
 	words [][2]string
+	// bytes: the value may have one of Redis's units.
+	bytes bool
 }
 
 var aliases = []alias{
@@ -42,6 +45,8 @@ var aliases = []alias{
 	{name: "loglevel", setting: "LogLevel", words: [][2]string{
 		{"debug", "debug"}, {"notice", "info"}, {"verbose", "info"}, {"warning", "warning"}, {"nothing", "error"}}},
 	{name: "maxclients", setting: "MaxClients"},
+	{name: "maxmemory", setting: "MaxMemory", bytes: true},
+	{name: "maxmemory-policy", setting: "MaxMemoryPolicy"},
 	{name: "notify-keyspace-events", setting: "NotifyKeyspaceEvents"},
 	{name: "slowlog-log-slower-than", setting: "SlowlogSlowerThan"},
 	{name: "slowlog-max-len", setting: "SlowlogMaxLen"},
@@ -58,8 +63,6 @@ var redisSettings = [][2]string{
 	{"io-threads", "1"},
 	{"latency-tracking", "yes"},
 	{"latency-tracking-info-percentiles", "50 99 99.9"},
-	{"maxmemory", "0"},
-	{"maxmemory-policy", "noeviction"},
 	{"port", "0"},
 	{"proto-max-bulk-len", "536870912"},
 	{"protected-mode", "no"},
@@ -116,6 +119,9 @@ func (a *alias) meant(value string) string {
 			return w[1]
 		}
 	}
+	if a.bytes {
+		return fromRedisBytes(value)
+	}
 	return value
 }
 
@@ -126,7 +132,14 @@ func planConfigGet(c *Call) {
 	}
 	c.Reply.Step = func(x *Exec, _ *Reply) {
 		ours := x.Host.Config([]string{"*"})
-		found := configMatches(parameters(ours), ours, patterns)
+		all := parameters(ours)
+		for i := range all { // clients want a number where the administrator set a percentage
+			if all[i][0] == "maxmemory" && strings.HasSuffix(all[i][1], "%") {
+				bytes, _ := x.Host.MemoryLimit()
+				all[i][1] = strconv.FormatUint(bytes, 10)
+			}
+		}
+		found := configMatches(all, ours, patterns)
 		x.W.Map(len(found))
 		for _, p := range found {
 			x.W.BulkString(p[0])

@@ -50,6 +50,11 @@ func Dispatch(c *Call) {
 			"and you are uid %d; fix: sudo kvctl %s", strings.ToUpper(cmd.words()), s.UID, strings.ToUpper(cmd.words())))
 		return
 	}
+	if c.Full && c.needsMemory() {
+		c.Reply.Rejected = true
+		c.refuseFull()
+		return
+	}
 	if s.Confined && c.confined() {
 		return
 	}

@@ -39,6 +39,7 @@ type Queue struct {
 	ends   []uint32
 	counts []int32 // arguments of each request
 	failed bool    // a request was refused: EXEC will be, too
+	grows  bool    // a request needs memory
 	cuts   bool    // a request changes the session: what follows EXEC is planned after it
 }
 
@@ -103,6 +104,7 @@ func (c *Call) queue() bool {
 		q.ends = append(q.ends, uint32(len(q.buf)))
 	}
 	q.counts = append(q.counts, int32(len(c.Args)))
+	q.grows = q.grows || cmd.Flags&DenyOOM != 0
 	q.cuts = q.cuts || cmd.Flags&(Write|ReadOnly) == 0
 	return true
 }

@@ -34,7 +34,7 @@ func statusError(o *batch.Op, engine string) string {
 	}
 	switch o.Status {
 	case batch.OutOfMemory:
-		return "OOM command not allowed when used memory > 'maxmemory'."
+		return outOfMemory
 	case batch.NoSpace:
 		return "MISCONF " + name + " cannot write: the disk is full; reads go on"
 	case batch.ReadOnly:

@@ -290,7 +290,7 @@ func outcomeError(o batch.Outcome) string {
 	case batch.BrokenHLL:
 		return brokenHLL
 	case batch.NoMemory:
-		return "OOM command not allowed when used memory > 'maxmemory'."
+		return outOfMemory
 	}
 	return "ERR the update was not made"
 }

@@ -38,6 +38,8 @@ type Config struct {
 	MaxSubscriberOutput int64
 	CheckTimeout        time.Duration
 	LogLevel            string
+	MaxMemory           Memory // of the data
+	MaxMemoryPolicy     string
 
 	SlowlogSlowerThan int // microseconds
 	SlowlogMaxLen     int
@@ -89,6 +91,8 @@ func (c *Config) Text(name string) string {
 		return strconv.FormatInt(*field, 10)
 	case *time.Duration:
 		return FormatTime(*field)
+	case *Memory:
+		return field.String()
 	}
 	return ""
 }

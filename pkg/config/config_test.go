@@ -43,7 +43,7 @@ func TestDefaults(t *testing.T) {
 		Engine: "/usr/lib/libkvstore.so", EngineDir: "/usr/lib/kvstored/engines", Sync: "interval", Reactors: 1, MaxClients: 10000,
 		MaxInput: 1 << 30, MaxOutput: 1 << 30, MaxSubscriberOutput: 32 << 20, CheckTimeout: 10 * time.Second, LogLevel: "info",
 		SlowlogSlowerThan: 10000, SlowlogMaxLen: 128,
-		sources: map[string]Source{},
+		MaxMemoryPolicy: "noeviction", sources: map[string]Source{},
 	}
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got %+v", *c)
@@ -128,7 +128,7 @@ func TestEnvironmentOfSystemd(t *testing.T) {
 }
 
 func TestMistakes(t *testing.T) {
-	const keys = "the keys are CheckTimeout, Engine, EngineDir, LatencyMonitor, LogLevel, MaxClients, MaxInput, MaxOutput, MaxSubscriberOutput, NotifyKeyspaceEvents, Reactors, SlowlogMaxLen, SlowlogSlowerThan, StateDir, Sync"
+	const keys = "the keys are CheckTimeout, Engine, EngineDir, LatencyMonitor, LogLevel, MaxClients, MaxInput, MaxMemory, MaxMemoryPolicy, MaxOutput, MaxSubscriberOutput, NotifyKeyspaceEvents, Reactors, SlowlogMaxLen, SlowlogSlowerThan, StateDir, Sync"
 	for _, c := range []struct{ line, what, fix string }{
 		{"Reactor=2", "unknown key Reactor", "did you mean Reactors=?"},
 		{"maxclients=2", "unknown key maxclients", "did you mean MaxClients=?"},
@@ -146,6 +146,9 @@ func TestMistakes(t *testing.T) {
 		{"CheckTimeout=soon", "CheckTimeout=soon: not a time", "CheckTimeout= takes seconds, or with ms, s, min or h, from 100ms to 10min"},
 		{"CheckTimeout=5ms", "CheckTimeout=5ms: too small", "CheckTimeout= takes seconds, or with ms, s, min or h, from 100ms to 10min"},
 		{"LogLevel=loud", "LogLevel=loud: no such choice", "LogLevel= takes one of debug, info, warning, error"},
+		{"MaxMemory=lots", "MaxMemory=lots: not a size", "MaxMemory= takes bytes, or with K, M, G or T, from 1M, or from 1% to 100%, or 0"},
+		{"MaxMemory=1K", "MaxMemory=1K: too small", "MaxMemory= takes bytes, or with K, M, G or T, from 1M, or from 1% to 100%, or 0"},
+		{"MaxMemory=0%", "MaxMemory=0%: not a percentage from 1% to 100%", "MaxMemory= takes bytes, or with K, M, G or T, from 1M, or from 1% to 100%, or 0"},
 		{"StateDir=here", "StateDir=here: not an absolute path", "StateDir= takes an absolute path"},
 		{`Engine="hash"`, `Engine="hash": neither a name nor an absolute path`, "Engine= takes the name of an engine (hash), or the absolute path of a library; quotes are not used"},
 		{"Engine=../evil", "Engine=../evil: neither a name nor an absolute path", "Engine= takes the name of an engine (hash), or the absolute path of a library"},
@@ -311,4 +314,22 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestMemory(t *testing.T) {
+	for text, want := range map[string]struct {
+		of  int64 // of 1000 bytes
+		say string
+	}{
+		"0": {0, "0"}, "1M": {1 << 20, "1048576"}, "60%": {600, "60%"}, "7 %": {70, "7%"}, "100%": {1000, "100%"},
+	} {
+		m, err := ParseMemory(text)
+		if err != nil || m.Of(1000) != want.of || m.String() != want.say {
+			t.Errorf("%s: %d, %q, %v", text, m.Of(1000), m, err)
+		}
+	}
+	root := tree(t, map[string]string{"etc/kvstored/kvstored.conf": "MaxMemory=25%\nMaxMemoryPolicy=allkeys-lru\n"})
+	if c := load(t, Where{Root: root}); c.Text("MaxMemory") != "25%" || c.MaxMemoryPolicy != "allkeys-lru" {
+		t.Errorf("got %+v", *c)
+	}
 }

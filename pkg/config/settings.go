@@ -22,6 +22,7 @@ const (
 	KindTime               // seconds, or with ms, s, min, h
 	KindChoice             // one of Choices
 	KindEvents             // letters of notify-keyspace-events
+	KindMemory             // bytes, or percent of what there is
 )
 
 // Setting is one key of kvstored.conf.
@@ -96,6 +97,24 @@ var Settings = []Setting{
 			"before it is closed.",
 		field: func(c *Config) any { return &c.MaxSubscriberOutput },
 	}, {
+		Name: "MaxMemory", Kind: KindMemory, Default: "0", Min: 1 << 20, Max: 1 << 50, Reload: true, Live: true,
+		Doc: "How much memory the data may take, with its index and what lies unused between; 0 stands for " +
+			"no limit. A percentage is of the least that the control group of the service (MemoryMax=, " +
+			"MemoryHigh=) and the machine have. Buffers of clients come on top. Where the control group has a " +
+			"limit, the data is kept far enough below it for what else the daemon needs, whatever is set here: " +
+			"keys go, or writes are refused, before the kernel would end the daemon.",
+		field: func(c *Config) any { return &c.MaxMemory },
+	}, {
+		Name: "MaxMemoryPolicy", Kind: KindChoice, Default: "noeviction", Reload: true, Live: true,
+		Choices: []string{"noeviction", "allkeys-s3fifo", "allkeys-random", "volatile-s3fifo", "volatile-random",
+			"volatile-ttl", "allkeys-lru", "allkeys-lfu", "volatile-lru", "volatile-lfu"},
+		Doc: "What happens when the data has reached MaxMemory=. noeviction refuses what needs memory. The others " +
+			"remove keys: any (allkeys) or only those with an expiry time (volatile). s3fifo removes what is least " +
+			"likely to be used again, by the algorithm S3-FIFO; random removes any; ttl what expires soonest. The " +
+			"names of Redis with lru and lfu stand for s3fifo. Needs an engine with the capability limit, such as " +
+			"hash; with another one only noeviction is possible.",
+		field: func(c *Config) any { return &c.MaxMemoryPolicy },
+	}, {
 		Name: "CheckTimeout", Kind: KindTime, Default: "10s", Min: 100, Max: 600_000,
 		Doc:   "How long an engine may take in its trial, in a process of its own, before it is refused.",
 		field: func(c *Config) any { return &c.CheckTimeout },
@@ -151,6 +170,8 @@ func (s *Setting) Takes() string {
 		return "letters of " + eventLetters
 	case KindSize:
 		return fmt.Sprintf("bytes, or with K, M, G or T, from %s to %s", FormatSize(s.Min), FormatSize(s.Max))
+	case KindMemory:
+		return fmt.Sprintf("bytes, or with K, M, G or T, from %s, or from 1%% to 100%%, or 0", FormatSize(s.Min))
 	case KindTime:
 		return fmt.Sprintf("seconds, or with ms, s, min or h, from %s to %s",
 			FormatTime(time.Duration(s.Min)*time.Millisecond), FormatTime(time.Duration(s.Max)*time.Millisecond))
@@ -185,6 +206,15 @@ func (s *Setting) set(c *Config, text string) error {
 		}
 		*field = n
 		return s.checkRange(n)
+	case *Memory:
+		m, err := ParseMemory(text)
+		if err != nil {
+			return err
+		}
+		*field = m
+		if m.Percent == 0 && m.Bytes != 0 {
+			return s.checkRange(m.Bytes)
+		}
 	case *time.Duration:
 		d, err := ParseTime(text)
 		if err != nil {

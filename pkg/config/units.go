@@ -39,6 +39,41 @@ func ParseSize(text string) (int64, error) {
 	return int64(n), nil
 }
 
+// Memory is an amount of memory: bytes, or a percentage of what there is.
+type Memory struct {
+	Bytes   int64
+	Percent int // 0: Bytes counts
+}
+
+// ParseMemory reads 0, 512M or 60%.
+func ParseMemory(text string) (Memory, error) {
+	if number, ok := strings.CutSuffix(text, "%"); ok {
+		n, err := strconv.Atoi(strings.TrimSpace(number))
+		if err != nil || n < 1 || n > 100 {
+			return Memory{}, errors.New("not a percentage from 1% to 100%")
+		}
+		return Memory{Percent: n}, nil
+	}
+	n, err := ParseSize(text)
+	return Memory{Bytes: n}, err
+}
+
+// Of is the amount in bytes when there is so much in all.
+func (m Memory) Of(all int64) int64 {
+	if m.Percent == 0 {
+		return m.Bytes
+	}
+	return all / 100 * int64(m.Percent)
+}
+
+// String is bytes, or a percentage.
+func (m Memory) String() string {
+	if m.Percent != 0 {
+		return strconv.Itoa(m.Percent) + "%"
+	}
+	return strconv.FormatInt(m.Bytes, 10)
+}
+
 // ParseTime reads a span of time as systemd does: 10 (seconds), 500ms,
 // 1min 30s.
 func ParseTime(text string) (time.Duration, error) {

@@ -94,13 +94,10 @@ func loadImage(image *Image) (*library, error) {
 	return lib, nil
 }
 
-// settings is what a store of this generation is opened with.
+// settings is what a store of this generation is opened with. The limit of
+// memory comes after: what was on disk may be above it.
 func (h *Host) settings(g *generation) settings {
-	most := uint64(0)
-	if g.lib.info.Has(CapLimit) { // another one would not let it be raised
-		most = h.limit.Load().MaxMemory
-	}
-	return settings{maxMemory: most, now: time.Now().UnixMilli(), seed: randomSeed(), logFD: g.logs.fd()}
+	return settings{now: time.Now().UnixMilli(), seed: randomSeed(), logFD: g.logs.fd()}
 }
 
 func randomSeed() uint64 {

@@ -155,3 +155,18 @@ func (h *Host) weigh() {
 	st := batch.Stat{Size: statSize, Space: batch.SpaceAll}
 	h.full.Store(h.cur.store.stat(&st) == batch.OK && st.Memory > l.MaxMemory)
 }
+
+// Reserved is the bytes that the serving store holds from the system. Not in
+// the lane.
+func (h *Host) Reserved() uint64 {
+	h.Lock()
+	defer h.Unlock()
+	if h.failed != nil || h.cur == nil {
+		return 0
+	}
+	st := batch.Stat{Size: statSize, Space: batch.SpaceAll}
+	if h.cur.store.stat(&st) != batch.OK {
+		return 0
+	}
+	return st.ReservedMemory
+}

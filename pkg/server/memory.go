@@ -78,8 +78,9 @@ func infoMemory(w *worker, b *strings.Builder) {
 	if unix.Sysinfo(&sys) == nil {
 		both("total_system_memory", sys.Totalram*uint64(sys.Unit))
 	}
-	both("maxmemory", 0)
-	field(b, "maxmemory_policy", "noeviction")
+	limit := w.s.o.Engine.Limit()
+	both("maxmemory", limit.MaxMemory)
+	field(b, "maxmemory_policy", limit.Policy)
 	field(b, "mem_fragmentation_ratio", fmt.Sprintf("%.2f", ratio(m.resident, m.used)))
 	field(b, "mem_fragmentation_bytes", int64(m.resident)-int64(m.used))
 	field(b, "mem_not_counted_for_evict", 0)
@@ -89,6 +90,12 @@ func infoMemory(w *worker, b *strings.Builder) {
 	field(b, "mem_aof_buffer", 0)
 	field(b, "active_defrag_running", 0)
 	field(b, "lazyfree_pending_objects", 0)
+}
+
+// MemoryLimit is the limit of the data and its policy.
+func (h host) MemoryLimit() (uint64, string) {
+	limit := h.w.s.o.Engine.Limit()
+	return limit.MaxMemory, limit.Policy.String()
 }
 
 // bufferBytes is what connections hold of requests and replies.

@@ -42,6 +42,10 @@ type Engine interface {
 	Maintain(now int64, budget uint64) (more bool, next int64)
 	// Removed is the first of the entries that the last Maintain removed.
 	Removed() *batch.Event
+	// Full tells whether the data is above a limit under which nothing goes by
+	// itself; Limit is the one in force. Neither needs the lane.
+	Full() bool
+	Limit() engine.Limit
 	// Release gives back a pin that Exec returned.
 	Release(pin uint64)
 

@@ -107,6 +107,7 @@ func (w *worker) transactOne(x *command.Exec, out *resp.Writer, s *command.Sessi
 	}
 	c := &w.call
 	c.Cmd, c.Args, c.Session, c.Batch, c.Now, c.Reply = nil, args, s, m.batch, w.now, r
+	c.Full = false // what was refused for it was refused before EXEC
 	from := m.batch.Len()
 	command.Dispatch(c)
 	if w.observed != 0 {

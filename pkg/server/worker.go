@@ -253,6 +253,7 @@ func (w *worker) plan(cl *client, args [][]byte, raw []byte) reactor.Verdict {
 	r := &w.replies[i]
 	c := &w.call
 	c.Cmd, c.Args, c.Session, c.Batch, c.Now, c.Reply = nil, args, &cl.Session, w.batch, w.now, r
+	c.Full = w.s.o.Engine.Full()
 	cl.LastSeen = w.now
 	cl.Commands++
 	from := w.batch.Len()
