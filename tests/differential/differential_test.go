@@ -199,7 +199,9 @@ func startHost(t *testing.T, name string) (string, *engine.Host) {
 	events := "" // the reactor's
 	srv, err := server.New(server.Options{Engine: served{host}, Limits: reactor.Limits{}, Socket: path, Version: "0.0.0",
 		Settings: func() []command.Pair {
-			return []command.Pair{{Name: "maxclients", Value: "10"}, {Name: "NotifyKeyspaceEvents", Value: events}}
+			limit := host.Limit()
+			return []command.Pair{{Name: "maxclients", Value: "10"}, {Name: "NotifyKeyspaceEvents", Value: events},
+				{Name: "MaxMemory", Value: fmt.Sprint(limit.MaxMemory)}, {Name: "MaxMemoryPolicy", Value: limit.Policy.String()}}
 		},
 		Set: func(_, values []string) (reactor.Limits, server.Thresholds, error) {
 			events = values[0]
