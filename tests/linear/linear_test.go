@@ -173,6 +173,7 @@ func TestAcrossSwaps(t *testing.T) {
 		enginetest.Build(t, "hash"),
 		enginetest.Build(t, "hash", `KV_ENGINE_VERSION="0.1.1"`),
 		enginetest.Build(t, "debug"),
+		enginetest.Build(t, "lmdb"),
 	}
 	d := daemontest.Start(t, engines[0])
 	t.Logf("seed %d", *seed)
