@@ -31,6 +31,7 @@ func (d *daemon) makeServer() error {
 		Log:        d.log,
 		Version:    version,
 		Limits:     limitsOf(conf, clients),
+		BusyAfter:  conf.BusyAfter,
 		Socket:     socketNames(d.fds)[0],
 		Settings:   d.settings,
 		Thresholds: thresholdsOf(conf),

@@ -64,6 +64,9 @@ type Command struct {
 	// KeyUse is the flags of the key specification as COMMAND INFO names
 	// them; of two specifications, divided by "; ", the first is for one key.
 	KeyUse string
+	// NumKeys is the argument that says how many keys follow it (0: none), in
+	// the place of FirstKey, LastKey and KeyStep.
+	NumKeys int
 	// Tips are the command tips of COMMAND INFO.
 	Tips []string
 
@@ -208,6 +211,7 @@ type Store interface {
 // otherwise; it must not block.
 type Host interface {
 	Transactions
+	Scripts
 	Control
 	// Info writes the sections asked for, in Redis's format; none: the default ones.
 	Info(sections []string) string

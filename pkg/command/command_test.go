@@ -20,16 +20,17 @@ const now = 1_800_000_000_000
 type bench struct {
 	command.Control      // nil: as Transactions
 	command.Transactions // nil: they need a server
-	t                    testing.TB
-	host                 *engine.Host
-	session              command.Session
-	batch                *batch.Batch
-	reply                command.Reply
-	call                 command.Call
-	exec                 command.Exec
-	w                    resp.Writer
-	texts                *batch.Sink
-	late                 string // what was answered later
+	command.Scripts
+	t       testing.TB
+	host    *engine.Host
+	session command.Session
+	batch   *batch.Batch
+	reply   command.Reply
+	call    command.Call
+	exec    command.Exec
+	w       resp.Writer
+	texts   *batch.Sink
+	late    string // what was answered later
 }
 
 func newBench(t testing.TB, name string) *bench {
@@ -284,7 +285,7 @@ func TestRowsAreWhole(t *testing.T) {
 				t.Errorf("%s lacks arity, summary, since or group", c.FullName())
 			case strings.HasSuffix(c.Summary, "."):
 				t.Errorf("%s: a full stop in the summary", c.FullName())
-			case (c.FirstKey != 0) != (c.KeyUse != ""):
+			case (c.FirstKey != 0 || c.NumKeys != 0) != (c.KeyUse != ""):
 				t.Errorf("%s: keys without a use, or the other way", c.FullName())
 			case c.FirstKey != 0 && c.Flags&(command.Write|command.ReadOnly|command.PubSub) == 0 && c.Name != "watch":
 				t.Errorf("%s has keys and neither reads nor writes", c.FullName())

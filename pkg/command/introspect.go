@@ -147,7 +147,7 @@ func (cmd *Command) categories() []string {
 		name string
 	}{
 		{cmd.Group == "generic" && cmd.Plan != nil && !cmd.aboutConnection(), "@keyspace"},
-		{cmd.Flags&ReadOnly != 0, "@read"},
+		{cmd.Flags&ReadOnly != 0 && cmd.Group != "scripting", "@read"},
 		{cmd.Flags&Write != 0, "@write"},
 		{cmd.Group == "string", "@string"},
 		{cmd.Group == "bitmap", "@bitmap"},
@@ -186,6 +186,17 @@ func (cmd *Command) aboutConnection() bool {
 
 // writeKeySpecs says where the keys are and what is done to them.
 func writeKeySpecs(w *resp.Writer, cmd *Command) {
+	if cmd.NumKeys != 0 {
+		w.Set(1)
+		w.Map(3)
+		w.BulkString("flags")
+		writeStatuses(w, strings.Fields(cmd.KeyUse))
+		w.BulkString("begin_search")
+		writeSpec(w, "index", "index", cmd.NumKeys)
+		w.BulkString("find_keys")
+		writeSpec(w, "keynum", "keynumidx", 0, "firstkey", 1, "keystep", 1)
+		return
+	}
 	if cmd.FirstKey == 0 {
 		w.Set(0)
 		return
@@ -271,6 +282,13 @@ func planCommandList(c *Call) {
 // Keys is the keys among the arguments of a request, the name included, whose
 // number is right.
 func (cmd *Command) Keys(args [][]byte) [][]byte {
+	if cmd.NumKeys != 0 {
+		n, ok := parseInt(args[cmd.NumKeys])
+		if !ok || n < 0 || n > int64(len(args)-cmd.NumKeys-1) {
+			return nil
+		}
+		return args[cmd.NumKeys+1:][:n]
+	}
 	if cmd.FirstKey == 0 {
 		return nil
 	}
@@ -306,7 +324,7 @@ func (c *Call) keysIn() (keys []keyOf, ok bool) {
 	case cmd == nil:
 		c.Fail("ERR Invalid command specified")
 		return nil, false
-	case cmd.FirstKey == 0:
+	case cmd.FirstKey == 0 && cmd.NumKeys == 0:
 		c.Fail("ERR The command has no key arguments")
 		return nil, false
 	case cmd.Arity > 0 && len(args) != cmd.Arity || len(args) < -cmd.Arity:
@@ -314,6 +332,10 @@ func (c *Call) keysIn() (keys []keyOf, ok bool) {
 		return nil, false
 	}
 	uses := strings.Split(cmd.KeyUse, "; ")
+	if cmd.NumKeys != 0 && cmd.Keys(args) == nil {
+		c.Fail("ERR Invalid arguments specified for command")
+		return nil, false
+	}
 	for _, key := range cmd.Keys(args) {
 		keys = append(keys, keyOf{key, uses[min(len(keys), len(uses)-1)]})
 	}

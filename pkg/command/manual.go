@@ -20,6 +20,10 @@ var groups = []struct{ name, title, text string }{
 	{"transactions", "Transactions", "What follows MULTI is kept and carried out by EXEC as one: nobody sees its middle, and " +
 		"what outlives a crash is all of it or nothing. A request that fails leaves the others as they are, as in Redis. WATCH " +
 		"sees every change by anybody, expiry, eviction and flushes, and outlives an exchange of the engine."},
+	{"scripting", "Scripts", "Lua 5.1, with the libraries of Lua that are safe and `redis`, `cjson` and `bit` (no `struct`, no " +
+		"`cmsgpack`). A script's commands are carried out with nothing of anybody else's in between; what outlives a crash is each " +
+		"of them, not all. A script that runs longer than `BusyAfter=` can be ended with SCRIPT KILL as long as it has written " +
+		"nothing; everybody else is answered BUSY until then. Messages of the Lua interpreter itself have their own words."},
 	{"pubsub", "Publish and subscribe", "Nothing is kept: a message goes to those who listen now. A connection that speaks " +
 		"RESP2 can do little else while it is subscribed; in RESP3 messages are pushes among the replies, and those that a " +
 		"request sends to its own connection come after its reply, as in Redis 7.2. Who reads its messages too slowly is closed " +

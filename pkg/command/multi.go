@@ -105,7 +105,7 @@ func (c *Call) queue() bool {
 	}
 	q.counts = append(q.counts, int32(len(c.Args)))
 	q.grows = q.grows || cmd.Flags&DenyOOM != 0
-	q.cuts = q.cuts || cmd.Flags&(Write|ReadOnly) == 0
+	q.cuts = q.cuts || cmd.Flags&(Write|ReadOnly) == 0 || cmd.Group == "scripting"
 	return true
 }
 

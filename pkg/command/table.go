@@ -40,7 +40,7 @@ func Table() []*Command { return table }
 func init() {
 	for _, group := range [][]*Command{
 		stringCommands, bitCommands, hllCommands, genericCommands, moreGenericCommands, connectionCommands,
-		transactionCommands, pubsubCommands, serverCommands, engineCommands, adminCommands,
+		transactionCommands, scriptCommands, pubsubCommands, serverCommands, engineCommands, adminCommands,
 		monitorCommands,
 	} {
 		table = append(table, group...)

@@ -36,10 +36,12 @@ type Config struct {
 	NotifyKeyspaceEvents string
 	// MaxSubscriberOutput limits messages.
 	MaxSubscriberOutput int64
-	CheckTimeout        time.Duration
-	LogLevel            string
-	MaxMemory           Memory // of the data
-	MaxMemoryPolicy     string
+	// BusyAfter is how long a script may run before the others hear BUSY.
+	BusyAfter       time.Duration
+	CheckTimeout    time.Duration
+	LogLevel        string
+	MaxMemory       Memory // of the data
+	MaxMemoryPolicy string
 
 	SlowlogSlowerThan int // microseconds
 	SlowlogMaxLen     int

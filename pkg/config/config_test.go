@@ -41,7 +41,7 @@ func TestDefaults(t *testing.T) {
 	c := load(t, Where{Root: t.TempDir()})
 	want := Config{
 		Engine: "/usr/lib/libkvstore.so", EngineDir: "/usr/lib/kvstored/engines", Sync: "interval", Reactors: 1, MaxClients: 10000,
-		MaxInput: 1 << 30, MaxOutput: 1 << 30, MaxSubscriberOutput: 32 << 20, CheckTimeout: 10 * time.Second, LogLevel: "info",
+		MaxInput: 1 << 30, MaxOutput: 1 << 30, MaxSubscriberOutput: 32 << 20, BusyAfter: 5 * time.Second, CheckTimeout: 10 * time.Second, LogLevel: "info",
 		SlowlogSlowerThan: 10000, SlowlogMaxLen: 128,
 		MaxMemoryPolicy: "noeviction", sources: map[string]Source{},
 	}
@@ -128,7 +128,7 @@ func TestEnvironmentOfSystemd(t *testing.T) {
 }
 
 func TestMistakes(t *testing.T) {
-	const keys = "the keys are CheckTimeout, Engine, EngineDir, LatencyMonitor, LogLevel, MaxClients, MaxInput, MaxMemory, MaxMemoryPolicy, MaxOutput, MaxSubscriberOutput, NotifyKeyspaceEvents, Reactors, SlowlogMaxLen, SlowlogSlowerThan, StateDir, Sync"
+	const keys = "the keys are BusyAfter, CheckTimeout, Engine, EngineDir, LatencyMonitor, LogLevel, MaxClients, MaxInput, MaxMemory, MaxMemoryPolicy, MaxOutput, MaxSubscriberOutput, NotifyKeyspaceEvents, Reactors, SlowlogMaxLen, SlowlogSlowerThan, StateDir, Sync"
 	for _, c := range []struct{ line, what, fix string }{
 		{"Reactor=2", "unknown key Reactor", "did you mean Reactors=?"},
 		{"maxclients=2", "unknown key maxclients", "did you mean MaxClients=?"},

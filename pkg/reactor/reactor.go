@@ -116,6 +116,7 @@ type Reactor struct {
 	bells   map[int]func() // by descriptor, what to call
 	rung    []func()       // of this tick
 	garbage [][]byte       // mappings to be given back after this tick
+	side    side
 	traffic Traffic
 
 	stop      bool
@@ -125,6 +126,7 @@ type Reactor struct {
 
 	mu     sync.Mutex
 	posted []func() // guarded by mu
+	asked  []func() // guarded by mu
 	ended  bool     // guarded by mu: Run has returned
 }
 
@@ -188,14 +190,20 @@ func (r *Reactor) control(op, fd int, events uint32) error {
 
 // Post has fn called by the reactor's goroutine, between ticks. It may be
 // called from anywhere.
-func (r *Reactor) Post(fn func()) error {
+func (r *Reactor) Post(fn func()) error { return r.post(&r.posted, fn) }
+
+// Ask is Post for what must not wait for a tick that takes long: fn may be
+// called within [Reactor.Meanwhile], too.
+func (r *Reactor) Ask(fn func()) error { return r.post(&r.asked, fn) }
+
+func (r *Reactor) post(to *[]func(), fn func()) error {
 	r.mu.Lock()
 	if r.ended {
 		r.mu.Unlock()
 		return ErrEnded
 	}
-	first := len(r.posted) == 0
-	r.posted = append(r.posted, fn)
+	first := len(r.posted)+len(r.asked) == 0
+	*to = append(*to, fn)
 	r.mu.Unlock()
 	if first {
 		r.ring()
@@ -214,7 +222,7 @@ func (r *Reactor) ring() {
 // Stop ends Run: no connection is accepted any more, what was received is
 // finished and answered, for at most grace. It may be called from anywhere.
 func (r *Reactor) Stop(grace time.Duration) error {
-	return r.Post(func() {
+	return r.Ask(func() {
 		for _, fd := range r.listen {
 			r.unwatch(fd)
 		}
@@ -269,8 +277,8 @@ func (r *Reactor) closeUnlessBlocked(c *Conn) {
 func (r *Reactor) end() {
 	r.mu.Lock()
 	r.ended = true
-	posted := r.posted
-	r.posted = nil
+	posted := append(r.asked, r.posted...)
+	r.asked, r.posted = nil, nil
 	r.mu.Unlock()
 	for _, fn := range posted {
 		fn()
@@ -278,6 +286,9 @@ func (r *Reactor) end() {
 	unix.Close(r.wake)
 	r.w.close()
 	batch.Unmap(r.arena)
+	if r.side.arena != nil {
+		batch.Unmap(r.side.arena)
+	}
 }
 
 // tick is one turn: the phases after wait.
@@ -303,7 +314,9 @@ func (r *Reactor) tick(n int) {
 			continue
 		}
 		if fn, ok := r.bells[int(ev.Fd)]; ok {
-			r.rung = append(r.rung, fn)
+			if !r.side.turn { // it is reported again
+				r.rung = append(r.rung, fn)
+			}
 			continue
 		}
 		r.event(int(ev.Fd), ev.Events)
@@ -330,7 +343,10 @@ func (r *Reactor) tick(n int) {
 		fn()
 	}
 	r.rung = r.rung[:0]
-	if mail {
+	switch {
+	case mail && r.side.turn:
+		r.askedFor() // the rest is read when the tick is over
+	case mail:
 		r.mail()
 	}
 }
@@ -348,6 +364,7 @@ func (r *Reactor) freeGarbage() {
 func (r *Reactor) mail() {
 	var counter [8]byte
 	_, _ = rawRead(r.wake, counter[:]) // only empties it: EAGAIN is as good
+	r.askedFor()
 	r.mu.Lock()
 	posted := r.posted
 	r.posted = nil

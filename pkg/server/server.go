@@ -72,6 +72,9 @@ type Options struct {
 	Log     *zap.Logger
 	Version string
 	Limits  reactor.Limits
+	// BusyAfter is how long a script may run before the others hear that it
+	// does; 0: DefaultBusyAfter.
+	BusyAfter time.Duration
 	// Socket is the path of the first listener, for CLIENT LIST and INFO.
 	Socket string
 	// Settings is the configuration as name, value pairs in table order.
@@ -98,6 +101,9 @@ type Server struct {
 	startup uint64 // bytes of the heap when it was made
 	lastID  atomic.Uint64
 	figures figures
+	// busyAfter is nanoseconds: how long a script may run before the others
+	// are answered.
+	busyAfter atomic.Int64
 
 	keeperMu sync.Mutex
 	keeper   *time.Timer // guarded by keeperMu
@@ -141,6 +147,7 @@ func New(o Options) (*Server, error) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	s.startup = m.HeapAlloc
+	s.SetBusyAfter(o.BusyAfter)
 	w, err := newWorker(s)
 	if err != nil {
 		return nil, fmt.Errorf("make a server: %w", err)
@@ -187,7 +194,7 @@ type Figures struct {
 func (s *Server) Ping(ctx context.Context) (Figures, error) {
 	answer := make(chan Figures, 1)
 	failed := make(chan error, 1)
-	err := s.work.r.Post(func() {
+	err := s.work.r.Ask(func() {
 		f, err := s.ask()
 		if err != nil {
 			failed <- err
@@ -212,6 +219,9 @@ func (s *Server) ask() (Figures, error) {
 	e := s.o.Engine
 	var st batch.Stat
 	var err error
+	if s.work.scripts.running { // it holds the lane, and it goes on: this is its question
+		return Figures{Clients: s.figures.clients.Load(), Commands: s.figures.commands.Load()}, nil
+	}
 	e.Lock()
 	if e.Has(engine.CapScan) { // without it an engine has no figures
 		st, err = e.Stat(batch.SpaceAll)

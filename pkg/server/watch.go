@@ -85,8 +85,14 @@ func (t *watches) touch(space uint32, key []byte) {
 	}
 }
 
-// see notes what operations [from, to) of b, carried out, have changed.
+// see notes what operations [from, to) of b, carried out, have changed, and
+// what had to go for them.
 func (t *watches) see(b *batch.Batch, from, to int) {
+	for ev := b.Events(); ev != nil; ev = ev.Following() {
+		if ev.Reason == batch.Evicted {
+			t.touch(ev.Space, ev.KeyBytes())
+		}
+	}
 	for i := from; i < to; i++ {
 		o := b.Op(i)
 		switch {

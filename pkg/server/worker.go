@@ -38,6 +38,7 @@ type client struct {
 	target   *client                             // gets its invalidations, when CLIENT TRACKING said so
 	watching []*watched                          // see watches
 	changed  bool                                // one of them has changed
+	aside    []byte                              // answers while a script takes long
 }
 
 // allowance is how many requests of the client one tick takes: fewer when its
@@ -99,6 +100,7 @@ type worker struct {
 	watches watches
 	current *client // whose Step runs
 	multi   transaction
+	scripts scripting
 	stats   statistics
 	slowlog slowlog
 	slowAt  uint64 // nanoseconds
@@ -117,7 +119,7 @@ func newWorker(s *Server) (*worker, error) {
 		return nil, err
 	}
 	w.r = r
-	w.hub.w, w.at = w, outsideTick
+	w.hub.w, w.at, w.scripts.w = w, outsideTick, w
 	w.events.hub, w.monitors.w = &w.hub, w
 	w.tracker.w, w.tracker.most = w, maxTrackedKeys
 	if bell := s.o.Engine.SyncBell(); bell >= 0 {
@@ -135,6 +137,7 @@ func (w *worker) close() {
 	w.inner.Close()
 	w.scan.Close()
 	w.multi.close()
+	w.scripts.close()
 }
 
 // Open greets a connection: the kernel says who it is.
@@ -182,6 +185,9 @@ func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor
 	p := &w.parser
 	if cl.parser != nil {
 		p = cl.parser
+	}
+	if w.scripts.planned {
+		return 0, 0, reactor.Full // while the script runs it must not belong to its tick
 	}
 	cl.from = len(w.replies)
 	defer func() { cl.to = len(w.replies) }()
@@ -272,6 +278,9 @@ func (w *worker) plan(cl *client, args [][]byte, raw []byte) reactor.Verdict {
 	if r.Step != nil {
 		r.Op = w.batch.Len()
 		w.steps = append(w.steps, step{i, cl})
+		if r.Cut || r.Cmd != nil && r.Cmd.Group == "scripting" {
+			w.scripts.planned = true
+		}
 		if r.Cmd != nil && r.Cmd.Flags&command.LoadsCode != 0 {
 			return reactor.Blocked
 		}
@@ -464,6 +473,7 @@ const keptOut = 1 << 20
 
 // Done ends the tick.
 func (w *worker) Done() {
+	w.scripts.planned = false
 	if len(w.mailed) > 0 {
 		w.postAll()
 	}

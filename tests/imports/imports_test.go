@@ -28,8 +28,9 @@ var allowed = map[string][]string{
 	"cmd/kvctl/cli": {"pkg/client", "pkg/command", "pkg/config", "pkg/resp", "pkg/systemd"},
 	"pkg/server": {
 		"pkg/access", "pkg/batch", "pkg/command", "pkg/engine", "pkg/reactor", "pkg/resp",
-		"pkg/logging", "pkg/systemd",
+		"pkg/logging", "pkg/script", "pkg/systemd",
 	},
+	"pkg/script":  {"pkg/resp"},
 	"pkg/reactor": {"pkg/batch"},
 	"pkg/command": {"pkg/batch", "pkg/resp"},
 	"pkg/engine":  {"libkvstore", "pkg/batch", "pkg/engine/conformance"},
@@ -57,6 +58,7 @@ var never = map[string][]string{
 	"pkg/engine":  {"net", "kvstored/pkg/reactor", "kvstored/pkg/resp"},
 	"pkg/server":  {"github.com/spf13/cobra", "flag"},
 	"pkg/systemd": {"go.uber.org/zap"},
+	"pkg/script":  {"net", "os", "golang.org/x/sys/unix"},
 }
 
 // room is what go list says of a package.

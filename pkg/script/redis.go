@@ -1,0 +1,176 @@
+package script
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// redisVersion is the version whose behaviour scripts meet.
+const redisVersion, redisVersionNumber = "7.2.0", 0x00070200
+
+// redisLibrary is the table "redis".
+func (v *VM) redisLibrary() *lua.LTable {
+	t := v.state.NewTable()
+	for name, fn := range map[string]lua.LGFunction{
+		"call":               func(L *lua.LState) int { return v.call(L, true) },
+		"pcall":              func(L *lua.LState) int { return v.call(L, false) },
+		"error_reply":        v.errorReply,
+		"status_reply":       v.statusReply,
+		"sha1hex":            v.sha1hex,
+		"log":                v.log,
+		"setresp":            v.setresp,
+		"replicate_commands": func(L *lua.LState) int { L.Push(lua.LTrue); return 1 },
+		"set_repl":           func(*lua.LState) int { return 0 },
+		"breakpoint":         func(L *lua.LState) int { L.Push(lua.LFalse); return 1 },
+		"debug":              func(*lua.LState) int { return 0 },
+		"acl_check_cmd":      v.aclCheck,
+	} {
+		t.RawSetString(name, v.state.NewFunction(fn))
+	}
+	for name, n := range map[string]int{
+		"LOG_DEBUG": 0, "LOG_VERBOSE": 1, "LOG_NOTICE": 2, "LOG_WARNING": 3,
+		"REPL_NONE": 0, "REPL_AOF": 1, "REPL_SLAVE": 2, "REPL_REPLICA": 2, "REPL_ALL": 3,
+		"REDIS_VERSION_NUM": redisVersionNumber,
+	} {
+		t.RawSetString(name, lua.LNumber(n))
+	}
+	t.RawSetString("REDIS_VERSION", lua.LString(redisVersion))
+	return t
+}
+
+// fault makes the error table of a text: "-CODE text", or a text without code.
+func (v *VM) fault(text string) *lua.LTable {
+	if code, ok := strings.CutPrefix(text, "-"); ok {
+		return v.field("err", lua.LString(oneLine(code)))
+	}
+	return v.field("err", lua.LString("ERR "+oneLine(text)))
+}
+
+// raise ends the function with an error table.
+func (v *VM) raise(L *lua.LState, text string) int {
+	L.Error(v.fault(text), 1)
+	return 0
+}
+
+// call is redis.call and redis.pcall.
+func (v *VM) call(L *lua.LState, raise bool) int {
+	result := v.carryOut(L)
+	if t, ok := result.(*lua.LTable); ok && raise && t.RawGetString("err") != lua.LNil {
+		L.Error(t, 1)
+	}
+	L.Push(result)
+	return 1
+}
+
+// carryOut asks the host for a command and turns its reply into Lua.
+func (v *VM) carryOut(L *lua.LState) lua.LValue {
+	n := L.GetTop()
+	if n == 0 {
+		return v.fault("Please specify at least one argument for this redis lib call")
+	}
+	v.args = v.args[:0]
+	for i := 1; i <= n; i++ {
+		switch a := L.Get(i).(type) {
+		case lua.LString:
+			v.args = append(v.args, []byte(a))
+		case lua.LNumber:
+			v.args = append(v.args, argument(float64(a)))
+		default:
+			return v.fault("Lua redis lib command arguments must be strings or integers")
+		}
+	}
+	reply, refusal := v.run.Host.Call(v.args, v.proto, v.run.ReadOnly)
+	if refusal != "" {
+		return v.fault("-" + refusal)
+	}
+	value, _ := v.value(reply)
+	return value
+}
+
+// argument is a number as an argument of a command.
+func argument(f float64) []byte {
+	if f == float64(int64(f)) && f > -1<<63 && f < 1<<63 && (f != 0 || 1/f > 0) {
+		return appendInteger(nil, int64(f))
+	}
+	return appendNumber(nil, f, 17)
+}
+
+func (v *VM) errorReply(L *lua.LState) int {
+	text, ok := L.Get(1).(lua.LString)
+	if L.GetTop() != 1 || !ok {
+		L.Push(v.fault("wrong number or type of arguments"))
+		return 1
+	}
+	if !strings.HasPrefix(string(text), "-") {
+		text = "-" + text
+	}
+	L.Push(v.fault(string(text)))
+	return 1
+}
+
+func (v *VM) statusReply(L *lua.LState) int {
+	text, ok := L.Get(1).(lua.LString)
+	if L.GetTop() != 1 || !ok {
+		L.Push(v.fault("wrong number or type of arguments"))
+		return 1
+	}
+	L.Push(v.field("ok", text))
+	return 1
+}
+
+func (v *VM) sha1hex(L *lua.LState) int {
+	if L.GetTop() != 1 {
+		return v.raise(L, "wrong number of arguments")
+	}
+	text, _ := appendText(nil, L.Get(1))
+	sum := sha1.Sum(text)
+	L.Push(lua.LString(hex.EncodeToString(sum[:])))
+	return 1
+}
+
+func (v *VM) log(L *lua.LState) int {
+	n := L.GetTop()
+	if n < 2 {
+		return v.raise(L, "redis.log() requires two arguments or more.")
+	}
+	level, ok := L.Get(1).(lua.LNumber)
+	if !ok {
+		return v.raise(L, "First argument must be a number (log level).")
+	}
+	if level < 0 || level > 3 {
+		return v.raise(L, "Invalid debug level.")
+	}
+	var text []byte
+	for i := 2; i <= n; i++ {
+		if i > 2 {
+			text = append(text, ' ')
+		}
+		text, _ = appendText(text, L.Get(i))
+	}
+	v.run.Host.Log(int(level), string(text[:min(len(text), 1024)]))
+	return 0
+}
+
+func (v *VM) setresp(L *lua.LState) int {
+	if L.GetTop() != 1 {
+		return v.raise(L, "redis.setresp() requires one argument.")
+	}
+	n, _ := L.Get(1).(lua.LNumber)
+	if n != 2 && n != 3 {
+		return v.raise(L, "RESP version must be 2 or 3.")
+	}
+	v.proto = int(n)
+	return 0
+}
+
+// aclCheck: there are no rules but the peer's user.
+func (v *VM) aclCheck(L *lua.LState) int {
+	if L.GetTop() == 0 {
+		return v.raise(L, "Please specify at least one argument for this redis.acl_check_cmd() call")
+	}
+	L.Push(lua.LTrue)
+	return 1
+}

@@ -1,0 +1,397 @@
+// Package script runs Lua scripts as Redis does: EVAL's half that is not
+// storage. It knows no sockets, no engine and no command table; what a script
+// asks of the server goes through [Host].
+//
+//	vm := script.New()
+//	s, err := vm.Load(body)
+//	vm.Run(script.Run{Script: s, Keys: keys, Args: args, Host: host, W: &w})
+//
+// A [VM] belongs to one goroutine. All scripts share its globals, which they
+// can read and not change. Strings that a script makes are bounded, so is what
+// it holds in all; how long it runs is for the host to say, see [Host].Poll.
+package script
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/metrics"
+	"strings"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+	"github.com/yuin/gopher-lua/parse"
+
+	"kvstored/pkg/resp"
+)
+
+// Host is what a script needs of the server. All of it is called from Run.
+type Host interface {
+	// Call carries out one command and returns its reply in RESP2 or 3.
+	// refusal is why it was not even begun: it starts with a code.
+	Call(args [][]byte, proto int, readOnly bool) (reply []byte, refusal string)
+	// Log writes a line to the log; level is 0 (debug) to 3 (warning).
+	Log(level int, text string)
+	// Poll is called now and then while a script runs; true ends it.
+	Poll() (end bool)
+}
+
+// Limits of scripts.
+const (
+	maxString  = 512 << 20 // bytes of a string that a script makes
+	maxGrowth  = 1 << 30   // bytes that the heap may grow while one runs
+	keptEvals  = 500       // scripts that came with EVAL and are kept for EVALSHA
+	pollEvery  = 1 << 10   // instructions
+	weighEvery = 1 << 14
+	weighMade  = 64 << 20 // bytes of strings
+)
+
+const chunkName = "user_script"
+
+// Flags are the words after flags= in the first line of a script.
+type Flags struct {
+	Declared bool // the script has such a line
+	NoWrites bool
+}
+
+// Script is a compiled script.
+type Script struct {
+	SHA   string
+	Flags Flags
+	fn    *lua.LFunction
+}
+
+// VM is the interpreter and the scripts that it knows.
+type VM struct {
+	state   *lua.LState
+	globals *lua.LTable // what scripts see, behind
+	env     *lua.LTable // which lets nobody write
+	fixed   map[*lua.LTable]bool
+	null    *lua.LUserData // cjson.null
+	scripts map[string]*Script
+	evals   []string // those to be forgotten first come first
+	ticks   ticker
+	run     *Run
+	random  uint64
+	proto   int // of redis.setresp
+	handler *lua.LFunction
+	args    [][]byte
+}
+
+// Run is one execution.
+type Run struct {
+	Script   *Script
+	Keys     [][]byte
+	Args     [][]byte
+	ReadOnly bool
+	Host     Host
+	W        *resp.Writer // takes the reply
+}
+
+// New returns an interpreter without scripts.
+func New() *VM {
+	v := &VM{scripts: map[string]*Script{}, fixed: map[*lua.LTable]bool{}, random: seedOfRandom}
+	v.state = lua.NewState(lua.Options{SkipOpenLibs: true, CallStackSize: 8192, MinimizeStackMemory: true,
+		RegistrySize: 4096, RegistryMaxSize: 1 << 20, RegistryGrowStep: 4096})
+	v.ticks.vm = v
+	v.ticks.sample[0].Name = "/memory/classes/heap/objects:bytes"
+	v.state.SetContext(&v.ticks)
+	v.furnish()
+	return v
+}
+
+// SHA is the name of a script.
+func SHA(body []byte) string {
+	sum := sha1.Sum(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// Find is a script by its name in lower case, nil when it is not known.
+func (v *VM) Find(sha string) *Script { return v.scripts[sha] }
+
+// Count is how many scripts there are.
+func (v *VM) Count() int { return len(v.scripts) }
+
+// Flush forgets all scripts.
+func (v *VM) Flush() { v.scripts, v.evals = map[string]*Script{}, nil }
+
+// Load compiles a script and keeps it until Flush. The error is what Redis
+// answers.
+func (v *VM) Load(body []byte) (*Script, error) {
+	s, err := v.compile(body)
+	if err == nil {
+		v.unlist(s.SHA)
+	}
+	return s, err
+}
+
+// Eval compiles a script that came with EVAL; of those the last ones are kept.
+func (v *VM) Eval(body []byte) (*Script, error) {
+	if s := v.scripts[SHA(body)]; s != nil {
+		return s, nil
+	}
+	s, err := v.compile(body)
+	if err != nil {
+		return nil, err
+	}
+	v.evals = append(v.evals, s.SHA)
+	if len(v.evals) > keptEvals {
+		delete(v.scripts, v.evals[0])
+		v.evals = v.evals[1:]
+	}
+	return s, nil
+}
+
+// unlist has a script stay that would be forgotten.
+func (v *VM) unlist(sha string) {
+	for i, one := range v.evals {
+		if one == sha {
+			v.evals = append(v.evals[:i:i], v.evals[i+1:]...)
+			return
+		}
+	}
+}
+
+func (v *VM) compile(body []byte) (*Script, error) {
+	sha := SHA(body)
+	if s := v.scripts[sha]; s != nil {
+		return s, nil
+	}
+	text := string(body)
+	flags, err := shebang(text)
+	if err != nil {
+		return nil, err
+	}
+	if flags.Declared { // its line stays, empty, for the numbers of lines
+		_, rest, _ := strings.Cut(text, "\n")
+		text = "\n" + rest
+	}
+	fn, err := v.function(text, chunkName)
+	if err != nil {
+		return nil, fmt.Errorf("ERR Error compiling script (new function): %w", err)
+	}
+	s := &Script{SHA: sha, Flags: flags, fn: fn}
+	v.scripts[sha] = s
+	return s, nil
+}
+
+// function compiles a text. What compilers do with text that nobody foresaw
+// must not end the daemon.
+func (v *VM) function(text, name string) (fn *lua.LFunction, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s: %v", name, r)
+		}
+	}()
+	if strings.HasPrefix(text, "\x1b") {
+		return nil, errors.New(name + ": precompiled scripts are not taken")
+	}
+	chunk, err := parse.Parse(strings.NewReader(text), name)
+	if err != nil {
+		return nil, syntaxError(name, err)
+	}
+	rewrite(chunk)
+	proto, err := lua.Compile(chunk, name)
+	if err != nil {
+		return nil, err
+	}
+	fn = v.state.NewFunctionFromProto(proto)
+	fn.Env = v.env
+	return fn, nil
+}
+
+// syntaxError is a parser's error as Lua writes it: name:line: what.
+func syntaxError(name string, err error) error {
+	var e *parse.Error
+	if !errors.As(err, &e) {
+		return errors.New(strings.TrimSpace(err.Error()))
+	}
+	what := strings.TrimSpace(e.Message)
+	if e.Pos.Line == parse.EOF {
+		return fmt.Errorf("%s: %s near '<eof>'", name, what)
+	}
+	return fmt.Errorf("%s:%d: %s near '%s'", name, e.Pos.Line, what, e.Token)
+}
+
+// shebang reads the first line when it starts with "#!".
+func shebang(text string) (Flags, error) {
+	if !strings.HasPrefix(text, "#!") {
+		return Flags{}, nil
+	}
+	line, _, found := strings.Cut(text, "\n")
+	words := strings.Fields(line[2:])
+	switch {
+	case !found || len(words) == 0:
+		return Flags{}, errors.New("ERR Invalid script shebang")
+	case words[0] != "lua":
+		return Flags{}, fmt.Errorf("ERR Unexpected engine in script shebang: #!%s", words[0])
+	}
+	f := Flags{Declared: true}
+	for _, word := range words[1:] {
+		list, ok := strings.CutPrefix(word, "flags=")
+		if !ok {
+			return Flags{}, fmt.Errorf("ERR Unknown lua shebang option: %s", word)
+		}
+		for _, flag := range strings.Split(list, ",") {
+			switch flag {
+			case "":
+			case "no-writes":
+				f.NoWrites = true
+			case "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys":
+			default:
+				return Flags{}, fmt.Errorf("ERR Unexpected flag in script shebang: %s", flag)
+			}
+		}
+	}
+	return f, nil
+}
+
+// Run runs a script and writes its reply.
+func (v *VM) Run(r Run) {
+	v.run, v.proto = &r, 2
+	v.ticks.start()
+	v.globals.RawSetString("KEYS", v.list(r.Keys))
+	v.globals.RawSetString("ARGV", v.list(r.Args))
+	L := v.state
+	top := L.GetTop()
+	L.Push(r.Script.fn)
+	err := L.PCall(0, 1, v.handler)
+	if err == nil {
+		v.reply(r.W, L.Get(-1), 0)
+	} else {
+		v.failure(r.W, err)
+	}
+	L.SetTop(top)
+	v.ticks.end = nil
+	v.run = nil
+	for i := range v.args {
+		v.args[i] = nil
+	}
+}
+
+// failure writes the error that ended a script.
+func (v *VM) failure(w *resp.Writer, err error) {
+	var e *lua.ApiError
+	table, ok := (*lua.LTable)(nil), false
+	if errors.As(err, &e) {
+		table, ok = e.Object.(*lua.LTable)
+	}
+	if !ok {
+		w.Error(fmt.Sprintf("ERR Error running script %s, %.100s", v.run.Script.SHA, err.Error()))
+		return
+	}
+	text := errorText(table)
+	if source, line := table.RawGetString("source"), table.RawGetString("line"); source != lua.LNil && line != lua.LNil {
+		text += fmt.Sprintf(" script: %s, on %s:%s.", v.run.Script.SHA, source, line)
+	}
+	w.Error(text)
+}
+
+// list is a Lua table of strings.
+func (v *VM) list(items [][]byte) *lua.LTable {
+	t := v.state.CreateTable(len(items), 0)
+	for _, item := range items {
+		t.Append(lua.LString(item))
+	}
+	return t
+}
+
+// ticker is the context of the interpreter, which asks it before every
+// instruction whether to go on: the one place where a loop can be ended.
+type ticker struct {
+	vm     *VM
+	count  uint64
+	next   uint64 // when to look
+	made   int    // bytes of strings since the heap was weighed
+	end    error  // why the script must end
+	weight uint64 // of the heap at the beginning
+	sample [1]metrics.Sample
+}
+
+var ended = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// start readies the ticker for a run.
+func (t *ticker) start() { t.count, t.next, t.made, t.end, t.weight = 0, pollEvery, 0, nil, 0 }
+
+// make counts bytes of a string that was made: a few instructions can make
+// more than a thousand others.
+func (t *ticker) make(n int) {
+	if t.made += n; t.made > weighMade {
+		t.next = 0
+	}
+}
+
+// heap is how many bytes there are on it.
+func (t *ticker) heap() uint64 {
+	metrics.Read(t.sample[:])
+	return t.sample[0].Value.Uint64()
+}
+
+// Done is asked before every instruction. A script that catches the error
+// meets it again at its next instruction.
+func (t *ticker) Done() <-chan struct{} {
+	if t.count++; t.count >= t.next {
+		return t.look()
+	}
+	return nil
+}
+
+func (t *ticker) look() <-chan struct{} {
+	if t.vm.run == nil {
+		return nil
+	}
+	if t.end == nil {
+		t.next = t.count + pollEvery
+		if t.vm.run.Host.Poll() {
+			t.end = errKilled
+		}
+		t.weigh()
+	}
+	if t.end == nil {
+		return nil
+	}
+	t.next = 0
+	return ended
+}
+
+// weigh ends a script for which the heap has grown too much.
+func (t *ticker) weigh() {
+	if t.weight != 0 && t.made <= weighMade && t.count&(weighEvery-1) >= pollEvery {
+		return
+	}
+	t.made = 0
+	heap := t.heap()
+	if t.weight == 0 {
+		t.weight = heap
+	}
+	if heap <= t.weight+maxGrowth {
+		return
+	}
+	runtime.GC() // much of it may be gone
+	if t.heap() > t.weight+maxGrowth {
+		t.end = errMemory
+	}
+}
+
+var (
+	errKilled = errors.New("Script killed by user with SCRIPT KILL.")
+	errMemory = errors.New("the script holds too much memory")
+)
+
+// Err is why the script must end.
+func (t *ticker) Err() error { return t.end }
+
+// Deadline and Value complete a context.
+func (t *ticker) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Value has none.
+func (t *ticker) Value(any) any { return nil }
+
+var _ context.Context = (*ticker)(nil)
