@@ -364,8 +364,8 @@ enum kv_log_level {
 	KV_LOG_DEBUG = 7
 };
 
-/* state_dir is empty: make a new store there.  Without this flag it must hold a store; one
- * that is missing, incomplete or damaged fails to open, and never opens empty. */
+/* state_dir is empty: make a new store there.  Without this flag it holds what an engine of
+ * this name, of this version or another, left there (`format` is of memory); a store that is missing, incomplete or damaged fails to open, and never opens empty. */
 #define KV_OPEN_NEW (1u << 0)
 
 /* One setting for the engine: NUL-terminated, valid during open(). */

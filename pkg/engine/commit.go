@@ -176,10 +176,9 @@ func (h *Host) openFirst(g *generation, memoryOnly bool) error {
 	if own.Directory == "" {
 		return h.openNew(g)
 	}
-	if own.Format != g.lib.info.Format {
+	if own.Engine != g.lib.info.Name { // a format is of memory; an engine knows its own files
 		return refuse("the engine changed while the daemon was stopped", "sudo kvctl engine use "+own.Engine,
-			"the state directory %s holds %s data (%s), but the engine is %s (%s)",
-			h.state.path, own.Engine, own.Format, g.lib.info.Name, g.lib.info.Format)
+			"the state directory %s holds %s data, but the engine is %s", h.state.path, own.Engine, g.lib.info.Name)
 	}
 	return h.open(g, own.Directory, false)
 }
@@ -188,7 +187,7 @@ func (h *Host) openFirst(g *generation, memoryOnly bool) error {
 func (h *Host) refuseMemory(g *generation, own owner, memoryOnly bool) error {
 	why := g.lib.info.Name + " keeps nothing on disk"
 	fix := "sudo kvctl engine use " + own.Engine
-	if memoryOnly && g.lib.info.Format == own.Format {
+	if memoryOnly && g.lib.info.Name == own.Engine {
 		why, fix = "Sync=none keeps nothing on disk", "start with Sync=interval; a reload with Sync=none then keeps the data, in memory"
 	}
 	return refuse(why, fix, "the state directory %s holds %s data, which would not be served", h.state.path, own.Engine)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -34,7 +35,9 @@ type client struct {
 
 	want   []string          // the answers to what is in out; see ask
 	values map[string]string // own keys that are there
-	count  int64             // own counter
+	// touched are the keys that the last request may have changed; with -restarts only.
+	touched map[string]bool
+	count   int64 // own counter
 
 	commands, increments, reconnects int64
 	times                            histogram
@@ -42,7 +45,7 @@ type client struct {
 }
 
 func newClient(o options, run string, number int) *client {
-	return &client{options: o, number: number, run: run, values: map[string]string{},
+	return &client{options: o, number: number, run: run, values: map[string]string{}, touched: map[string]bool{},
 		random: rand.New(rand.NewPCG(uint64(number), 1))}
 }
 
@@ -138,7 +141,7 @@ func (c *client) hammer(stop *atomic.Bool) error {
 			c.one()
 		}
 		err := c.exchange()
-		if err != nil && c.restarts && errors.Is(err, errClosed) {
+		for err != nil && c.restarts && errors.Is(err, errClosed) {
 			err = c.reconnect(before)
 		}
 		if err != nil {
@@ -155,7 +158,11 @@ func (c *client) one() {
 	if !there {
 		old = missing
 	}
-	switch c.random.IntN(8) {
+	kind := c.random.IntN(8)
+	if c.restarts && (kind < 2 || kind == 3 || kind == 6) {
+		c.touched[key] = true
+	}
+	switch kind {
 	case 0, 1:
 		c.values[key] = c.value()
 		c.ask("OK", "SET", key, c.values[key])
@@ -207,27 +214,78 @@ func (c *client) value() string {
 		strings.Repeat("v", c.random.IntN(c.options.values)))
 }
 
-// snapshot is what reconnect needs to take back what was never answered.
-func (c *client) snapshot() int64 {
-	return c.increments
+// known is what had been answered before a request.
+type known struct {
+	increments, count int64
+	values            map[string]string // with -restarts only
 }
 
-// reconnect goes on after the server was restarted: its data is in memory
-// only, so everything must be gone.
-func (c *client) reconnect(increments int64) error {
+// snapshot is what reconnect needs to judge what the server kept.
+func (c *client) snapshot() known {
+	k := known{increments: c.increments, count: c.count}
+	if c.restarts {
+		k.values = maps.Clone(c.values)
+		clear(c.touched)
+	}
+	return k
+}
+
+// reconnect goes on after the server was restarted: all that was answered must
+// be there. What became of the request that was not is taken as it is found.
+func (c *client) reconnect(before known) error {
 	c.conn.Close()
 	c.reconnects++
-	c.increments = increments
+	c.increments = before.increments
 	if err := c.connect(); err != nil {
 		return fmt.Errorf("connecting again: %w", err)
 	}
-	clear(c.values)
-	c.count, c.keys = 0, 0
 	for i := range ownKeys {
-		c.ask(missing, "GET", c.own(i))
+		key := c.own(i)
+		got, err := c.read(key)
+		if err != nil {
+			return err
+		}
+		want, there := before.values[key]
+		if !there {
+			want = missing
+		}
+		if got != want && !c.touched[key] {
+			return fmt.Errorf("after a restart %s is %.80q, must be %.80q", key, got, want)
+		}
+		delete(c.values, key)
+		if got != missing {
+			c.values[key] = got
+		}
 	}
-	c.ask(missing, "GET", c.counter())
-	return c.exchange()
+	return c.recount(before.count)
+}
+
+// recount takes the counter as it is, between what was answered and asked for.
+func (c *client) recount(answered int64) error {
+	got, err := c.read(c.counter())
+	if err != nil {
+		return err
+	}
+	n, err := strconv.ParseInt(got, 10, 64)
+	if got == missing {
+		n, err = 0, nil
+	}
+	if err != nil || n < answered || n > c.count {
+		return fmt.Errorf("after a restart %s is %q, must be from %d to %d", c.counter(), got, answered, c.count)
+	}
+	c.count = n
+	return nil
+}
+
+// read is the value of a key now.
+func (c *client) read(key string) (string, error) {
+	c.ask("", "GET", key)
+	_, err := c.conn.Write(c.out)
+	c.out, c.want = c.out[:0], c.want[:0]
+	if err != nil {
+		return "", fmt.Errorf("%w: %v", errClosed, err)
+	}
+	return c.answer()
 }
 
 // readBack compares everything that this client owns with what it knows, and

@@ -13,8 +13,8 @@
 // since the one before is printed. At the end everything is read back once
 // more, and the figures are printed as one line of JSON.
 //
-// With -restarts a closed connection is made anew, and the data may be gone
-// (but not half gone: wrong answers still end the program).
+// With -restarts a closed connection is made anew; all that was answered before
+// must still be there.
 package main
 
 import (
@@ -62,7 +62,7 @@ func main() {
 	flag.IntVar(&o.fill, "fill", 0, "write this `NUMBER` of keys and end")
 	flag.IntVar(&o.keys, "keys", 0, "`NUMBER` of keys that an earlier -fill wrote")
 	flag.IntVar(&o.values, "values", 300, "the largest value has this many `BYTES`")
-	flag.BoolVar(&o.restarts, "restarts", false, "the server may be restarted and lose its data")
+	flag.BoolVar(&o.restarts, "restarts", false, "the server may be restarted")
 	lines := flag.Bool("lines", false, "send the arguments as plain lines")
 	flag.Parse()
 	if *lines {
