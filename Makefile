@@ -31,7 +31,7 @@ HEADERS := $(wildcard libkvstore/*.h)
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 .PHONY: all build need-build engines kvstored kvctl demo test differential test-system race asan crash fuzz packages \
-	bench install lint clean help
+	bench bench-memory install lint clean help
 
 all: build
 
@@ -107,6 +107,10 @@ lint: ## gofmt, go vet and the rules of the house
 bench: build ## CPU per request, throughput, latency and memory beside redis-server and memcached
 	@tools/need.sh redis-server:redis-server memcached:memcached
 	@bench/run.sh
+
+bench-memory: build ## hit ratios of caches under a limit of memory, beside redis-server
+	@tools/need.sh redis-server:redis-server
+	@$(GO) run ./bench/hitratio
 
 ##: Shipping
 packages: build ## .deb and .rpm, into dist/

@@ -19,6 +19,15 @@ conforms() {
 			ASAN_OPTIONS=detect_leaks=0:handle_segv=0 build/kvstored check-engine --full "$PWD/$dir/$1.so"
 }
 
+# evictions - the hash engine under a limit of memory, with all of its policies.
+evictions() {
+	mkdir -p $dir &&
+		gcc $flags -D_GNU_SOURCE -Ilibkvstore libkvstore/engines/hash/test/evict.c \
+			libkvstore/engines/hash/test/verify.c libkvstore/engines/hash/*.c -o $dir/evict &&
+		$dir/evict 1 450
+}
+
+part eviction           evictions
 part model              tests/abi/run-model.sh
 for engine in libkvstore/engines/*/; do
 	part "conformance of $(basename "$engine")" conforms "$(basename "$engine")"
