@@ -6,7 +6,7 @@ import "strings"
 // asking once.  The value says whether the first argument is a key.
 var reads = map[string]bool{
 	"GET": true, "MGET": true, "EXISTS": true, "TYPE": true, "STRLEN": true, "GETRANGE": true, "SUBSTR": true,
-	"GETBIT": true, "BITCOUNT": true, "BITPOS": true,
+	"GETBIT": true, "BITCOUNT": true, "BITPOS": true, "BITFIELD_RO": true, "PFCOUNT": true, "LCS": true, "DUMP": true, "TOUCH": true,
 	"TTL": true, "PTTL": true, "EXPIRETIME": true, "PEXPIRETIME": true,
 	"PING": false, "ECHO": false, "TIME": false, "INFO": false, "DBSIZE": false, "COMMAND": false,
 	"KEYS": false, "SCAN": false, "RANDOMKEY": false, "SELECT": false, "HELLO": false,
@@ -16,7 +16,7 @@ var reads = map[string]bool{
 var subcommandReads = map[string]bool{
 	"CONFIG GET": true, "ENGINE STATUS": true, "CLIENT LIST": true, "CLIENT INFO": true,
 	"CLIENT ID": true, "CLIENT GETNAME": true, "CLIENT SETNAME": true, "CLIENT SETINFO": true,
-	"OBJECT ENCODING": true, "MEMORY USAGE": true,
+	"OBJECT ENCODING": true, "OBJECT REFCOUNT": true, "MEMORY USAGE": true,
 }
 
 // keyless holds the commands that write, but not to one key that could be

@@ -113,6 +113,27 @@ func TestObject(t *testing.T) {
 	}
 }
 
+func TestMemoryUsage(t *testing.T) {
+	b := newBench(t, "hash")
+	b.want("$-1\r\n", "MEMORY", "USAGE", "k")
+	for i := range 1000 {
+		b.do("SET", fmt.Sprint("key", i), "v")
+	}
+	b.want("+OK\r\n", "SET", "k", strings.Repeat("v", 5000))
+	var n int
+	if got := b.do("memory", "usage", "k", "samples", "0"); !scanInt(got, &n) || n < 5001 || n > 5300 {
+		t.Errorf("%q", got)
+	}
+	b.want("-ERR syntax error\r\n", "MEMORY", "USAGE", "k", "SAMPLES")
+	b.want("-ERR syntax error\r\n", "MEMORY", "USAGE", "k", "SAMPLES", "-1")
+	b.want("-ERR value is not an integer or out of range\r\n", "MEMORY", "USAGE", "k", "SAMPLES", "x")
+}
+
+func scanInt(reply string, n *int) bool {
+	_, err := fmt.Sscanf(reply, ":%d\r\n", n)
+	return err == nil
+}
+
 // sealDump adds version and checksum.
 func sealDump(body string) string {
 	b := binary.LittleEndian.AppendUint16([]byte(body), 11)

@@ -21,6 +21,9 @@ var memoryHelp = []string{
 	"    Give memory that is held needlessly back to the system.",
 	"STATS",
 	"    Return information about the memory usage of the server.",
+	"USAGE <key> [SAMPLES <count>]",
+	"    Return memory in bytes used by <key> and its value. Nested values are",
+	"    sampled up to <count> times (default: 5, 0 means sample all).",
 }
 
 func planMemoryDoctor(c *Call) {

@@ -105,3 +105,41 @@ func (c *Call) untracked(text string) {
 		}
 	}
 }
+
+func planMemoryUsage(c *Call) {
+	for i := 3; i < len(c.Args); i += 2 {
+		if !isWord(c.Args[i], "samples") || i+1 == len(c.Args) {
+			c.Fail(syntaxError)
+			return
+		}
+		n, ok := c.integer(i + 1)
+		if ok && n < 0 {
+			c.Fail(syntaxError)
+		}
+		if !ok || n < 0 {
+			return
+		}
+	}
+	c.Keep()
+	c.Reply.Step = stepMemoryUsage
+}
+
+// stepMemoryUsage adds to the bytes of key and value what the engine uses
+// besides, shared evenly by all entries: an engine does not say it of one.
+func stepMemoryUsage(x *Exec, r *Reply) {
+	op := x.Batch.Meta(r.DB, r.Args[2])
+	if !x.run(r) {
+		return
+	}
+	o := x.Batch.Op(op)
+	if o.Status == batch.NotFound {
+		x.W.Null()
+		return
+	}
+	bytes := o.KeyLen + o.ValueLen
+	// An engine without figures uses nothing that is known.
+	if all, err := x.Store.Stat(batch.SpaceAll); err == nil && all.Entries > 0 && all.Memory > all.Payload {
+		bytes += (all.Memory - all.Payload) / all.Entries
+	}
+	x.W.Int(int64(bytes))
+}

@@ -143,6 +143,13 @@ var adminCommands = []*Command{
 				Plan:    planMemoryStats,
 			},
 			{
+				Name: "usage", Arity: -3, Flags: ReadOnly, Group: "server", Since: "4.0.0",
+				FirstKey: 2, LastKey: 2, KeyStep: 1, KeyUse: "RO",
+				Summary: "bytes of a key and its value, with what the engine needs for an entry on average",
+				Syntax:  "key [SAMPLES count]",
+				Plan:    planMemoryUsage,
+			},
+			{
 				Name: "help", Arity: 2, Flags: Loading | Stale, Group: "server", Since: "4.0.0",
 				Summary: "lists the subcommands",
 				Plan:    planHelp,
