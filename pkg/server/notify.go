@@ -52,6 +52,7 @@ type eventNames struct {
 	firstOnly bool  // of its operations only the first one does
 	readsOnly bool  // only when it writes nothing
 	silent    bool  // nothing is published
+	together  bool  // its operations are one event, the first of them only makes room
 	anew      bool  // what it sets is new even where something was
 }
 
@@ -68,7 +69,7 @@ var namesByCommand = map[string]eventNames{
 	"decrby":      {changed: event{command.EventString, "incrby"}},
 	"incrbyfloat": {changed: event{command.EventString, "incrbyfloat"}},
 	"setbit":      {changed: event{command.EventString, "setbit"}},
-	"bitfield":    {changed: event{command.EventString, "setbit"}, misses: true, readsOnly: true},
+	"bitfield":    {changed: event{command.EventString, "setbit"}, misses: true, readsOnly: true, together: true},
 	"bitop":       {changed: event{command.EventString, "set"}, misses: true},
 	"pfadd":       {changed: event{command.EventString, "pfadd"}},
 	"pfmerge":     {changed: event{command.EventString, "pfadd"}, misses: true},

@@ -159,13 +159,30 @@ func (w *worker) touched(cl *client, cmd *command.Command, b *batch.Batch, from,
 			w.events.fire(command.EventNew, "new", o.Space, o.KeyBytes())
 		}
 		w.tracker.invalidate(cl, o.KeyBytes())
-		if names.removed.text == "" && !names.silent {
+		if names.removed.text == "" && !names.silent && !names.together {
 			w.events.of(o, what, timed, &names)
 		}
 	}
-	if names.removed.text != "" {
+	switch {
+	case names.removed.text != "":
 		w.moved(b, from, to, &names)
+	case names.together && wroteField(b, from, to):
+		w.events.of(b.Op(from), batch.Changed, false, &names)
 	}
+}
+
+// wroteField tells whether a BITFIELD has written: changed a field, or put one
+// where room was made for it.
+func wroteField(b *batch.Batch, from, to int) bool {
+	first, _, _ := b.Op(from).Effect()
+	for i := from + 1; i < to; i++ {
+		o := b.Op(i)
+		what, _, _ := o.Effect()
+		if what == batch.Changed || first == batch.Changed && o.Code == batch.Update && o.Args().Outcome == batch.Done {
+			return true
+		}
+	}
+	return false
 }
 
 // moved publishes what RENAME and MOVE did: where from before where to.

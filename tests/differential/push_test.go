@@ -362,7 +362,7 @@ const eventsScene = `
 	b MULTI; SET k v; GET k; RENAME k l; INCR n; DEL l; EXEC
 	b SET k v; GET k; MULTI; SET k v; DISCARD
 	b SET p v PXAT 1; GET p; SET p v NX PXAT 1; GET p; SET p v; SET p w PXAT 1; GET p; SET p w GET PXAT 1; GET p
-	b SETBIT bits 3 1; SETBIT bits 3 1; BITFIELD bits SET u8 0 5; BITFIELD bits GET u8 0; BITFIELD_RO bits GET u8 0; BITOP AND dest bits nosuch; BITOP AND dest nosuch nosuch; BITOP AND dest nosuch nosuch; BITFIELD bits OVERFLOW FAIL INCRBY u8 0 255
+	b SETBIT bits 3 1; SETBIT bits 3 1; BITFIELD bits SET u8 0 5; BITFIELD bits GET u8 0; BITFIELD_RO bits GET u8 0; BITOP AND dest bits nosuch; BITOP AND dest nosuch nosuch; BITOP AND dest nosuch nosuch; BITFIELD bits OVERFLOW FAIL INCRBY u8 0 255; BITFIELD two SET u8 0 5 SET u8 100 7; BITFIELD two SET u8 0 5; BITFIELD room OVERFLOW FAIL INCRBY u8 0 256; BITFIELD zero SET u8 0 0; BITFIELD room GET u8 0 SET u8 0 1
 	b PFADD h a b c; PFADD h a; PFCOUNT h; PFMERGE h2 h; PFMERGE h2 nosuch; PFADD empty; PFADD empty
 	b SET mv v; MOVE mv 5; MOVE mv 5; MOVE nosuch 5; SET mv v; MOVE mv 5; SWAPDB 5 6; SELECT 6; SET q v; DEL mv q; SELECT 0; TOUCH k
 	a CONFIG SET notify-keyspace-events Em; CONFIG GET notify-keyspace-events
