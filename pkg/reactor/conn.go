@@ -79,31 +79,31 @@ func (c *Conn) pending() []byte {
 }
 
 // drop gives all buffers back.
-func (c *Conn) drop() {
+func (c *Conn) drop(spare *spares) {
 	c.in = nil
 	if c.big != nil {
-		batch.Unmap(c.big)
+		spare.give(c.big)
 		c.big, c.bigN = nil, 0
 	}
 }
 
 // keep stores rest, the unparsed bytes, which may lie in the arena or in the
 // connection's own buffers.
-func (c *Conn) keep(rest []byte, need int) error {
+func (c *Conn) keep(rest []byte, need int, spare *spares) error {
 	c.need = need
 	if len(rest) == 0 {
-		c.drop()
+		c.drop(spare)
 		return nil
 	}
 	want := max(need, len(rest))
 	if want <= smallInput {
 		kept := append([]byte(nil), rest...)
-		c.drop()
+		c.drop(spare)
 		c.in = kept
 		return nil
 	}
 	if want > len(c.big) {
-		return c.grow(rest, want)
+		return c.grow(rest, want, spare)
 	}
 	c.bigN = copy(c.big, rest) // moves within the mapping, or nothing at all
 	return nil
@@ -111,14 +111,14 @@ func (c *Conn) keep(rest []byte, need int) error {
 
 // grow moves rest to a mapping with room for want bytes. Memory is used only
 // as it fills, so a length that is announced but never sent costs nothing.
-func (c *Conn) grow(rest []byte, want int) error {
+func (c *Conn) grow(rest []byte, want int, spare *spares) error {
 	size := max(want+arenaRead, 2*len(c.big))
-	big, err := batch.Map((size + 4095) &^ 4095)
+	big, err := spare.take(size)
 	if err != nil {
 		return fmt.Errorf("make room for a request of %d bytes: %w", want, err)
 	}
 	n := copy(big, rest)
-	c.drop()
+	c.drop(spare)
 	c.big, c.bigN = big, n
 	return nil
 }

@@ -102,7 +102,7 @@ func (r *Reactor) read(c *Conn, events uint32) {
 // readBig fills the connection's own mapping.
 func (r *Reactor) readBig(c *Conn) {
 	if c.bigN == len(c.big) {
-		if err := c.grow(c.big[:c.bigN], c.bigN+1); err != nil {
+		if err := c.grow(c.big[:c.bigN], c.bigN+1, &r.maps); err != nil {
 			r.refuse(c, NoMemory, c.bigN)
 			return
 		}
@@ -211,7 +211,7 @@ func (r *Reactor) keep(c *Conn, rest []byte, need, taken int) {
 		c.big, c.bigN = nil, 0
 		r.garbage = append(r.garbage, old)
 	}
-	if err := c.keep(rest, need); err != nil {
+	if err := c.keep(rest, need, &r.maps); err != nil {
 		r.refuse(c, NoMemory, max(need, len(rest)))
 	}
 }

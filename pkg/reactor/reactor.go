@@ -115,6 +115,7 @@ type Reactor struct {
 	holding []*Conn        // with answers that wait
 	bells   map[int]func() // by descriptor, what to call
 	rung    []func()       // of this tick
+	maps    spares         // mappings for large requests
 	garbage [][]byte       // mappings to be given back after this tick
 	side    side
 	traffic Traffic
@@ -285,6 +286,7 @@ func (r *Reactor) end() {
 	}
 	unix.Close(r.wake)
 	r.w.close()
+	r.maps.drop()
 	batch.Unmap(r.arena)
 	if r.side.arena != nil {
 		batch.Unmap(r.side.arena)
@@ -351,10 +353,10 @@ func (r *Reactor) tick(n int) {
 	}
 }
 
-// freeGarbage unmaps what requests of the tick lay in.
+// freeGarbage gives back what requests of the tick lay in.
 func (r *Reactor) freeGarbage() {
 	for i, m := range r.garbage {
-		batch.Unmap(m)
+		r.maps.give(m)
 		r.garbage[i] = nil
 	}
 	r.garbage = r.garbage[:0]

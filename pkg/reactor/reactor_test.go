@@ -409,3 +409,46 @@ func above(after, before *metrics.Float64Histogram, limit float64) (slow, all ui
 	}
 	return slow, all
 }
+
+// TestSpares: mappings are used again, and not kept beyond a bound.
+func TestSpares(t *testing.T) {
+	var s spares
+	defer s.drop()
+	first, err := s.take(100 << 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.give(first)
+	if again, err := s.take(64 << 10); err != nil || &again[0] != &first[0] {
+		t.Errorf("a mapping given back was not used again: %v", err)
+	}
+	if larger, err := s.take(200 << 10); err != nil || len(larger) < 200<<10 {
+		t.Errorf("%d bytes, %v", len(larger), err)
+	} else {
+		s.give(larger)
+	}
+	s.give(first)
+	var out [][]byte
+	for range 100 {
+		m, err := s.take(spareEach)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, m)
+	}
+	huge, err := s.take(spareEach + 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range append(out, huge) {
+		s.give(m)
+	}
+	if s.bytes > spareAll {
+		t.Errorf("%d bytes are kept", s.bytes)
+	}
+	for _, m := range s.free {
+		if len(m) > spareEach {
+			t.Errorf("a mapping of %d bytes is kept", len(m))
+		}
+	}
+}
