@@ -102,3 +102,6 @@ func escapeShell(s string) string {
 	}
 	return b.String()
 }
+
+// ShellWord quotes s where a shell would take it apart.
+func ShellWord(s string) string { return shellWord(s) }

@@ -34,6 +34,8 @@ type app struct {
 	noNewline bool
 	noPager   bool
 	pipe      bool
+	jq        string
+	filter    *filter // of --jq
 
 	version string
 }
@@ -47,6 +49,11 @@ func Main(version string) int {
 		version: version,
 	}
 	err := a.root().Execute()
+	if a.filter != nil {
+		if filtered := a.filter.end(); filtered != nil && (err == nil || errors.Is(filtered, errEnough)) {
+			err = filtered
+		}
+	}
 	if flushErr := a.out.Flush(); flushErr != nil {
 		err = failure{what: "cannot write the answer: " + flushErr.Error(), code: ExitServer}
 	}
@@ -118,6 +125,7 @@ func (a *app) flags(cmd *cobra.Command) {
 	f.SortFlags = false
 	f.StringVar(&a.socket, "socket", "", "the daemon's socket is at PATH")
 	f.BoolVar(&a.json, "json", false, "print JSON: {\"value\": …, \"encoding\": \"utf-8\" or \"base64\"}")
+	f.StringVar(&a.jq, "jq", "", "print JSON through EXPRESSION of jq; text comes out bare")
 	f.StringVar(&a.color, "color", "auto", "colour the output: WHEN is auto, always or never")
 	f.BoolVar(&a.noPager, "no-pager", false, "show long answers without a pager")
 	l := cmd.Flags()
@@ -129,13 +137,19 @@ func (a *app) flags(cmd *cobra.Command) {
 	l.Bool("version", false, "print the version")
 	placeholder(f, "socket", "PATH")
 	placeholder(f, "color", "WHEN")
+	placeholder(f, "jq", "EXPRESSION")
+	_ = cmd.RegisterFlagCompletionFunc("jq", cobra.NoFileCompletions)
 	_ = cmd.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.PersistentPreRunE = func(*cobra.Command, []string) error {
 		switch a.color {
 		case "auto", "always", "never":
-			return nil
+		default:
+			return usage("--color=" + a.color + ": it is auto, always or never")
 		}
-		return usage("--color=" + a.color + ": it is auto, always or never")
+		if a.jq != "" && a.filter == nil {
+			return a.startFilter()
+		}
+		return nil
 	}
 }
 

@@ -136,6 +136,8 @@ func explainServer(err error, args []string) error {
 		}
 	case server.Code == "NOPERM" && os.Geteuid() != 0:
 		f.fix = "sudo kvctl …"
+	default:
+		f.why, f.fix = advise(server, args)
 	}
 	return f
 }
@@ -167,7 +169,7 @@ func ownFlag(args []string) string {
 	for _, arg := range args {
 		name, _, _ := strings.Cut(arg, "=")
 		switch name {
-		case "--json", "--socket", "--color", "--no-newline", "--db", "--help":
+		case "--json", "--jq", "--socket", "--color", "--no-newline", "--db", "--help":
 			return name
 		}
 	}

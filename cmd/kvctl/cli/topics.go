@@ -75,7 +75,10 @@ failure: it prints an empty line.
 			{"an array", `{"value":["a",null,7,{"value":"//4=","encoding":"base64"}]}`},
 			{"a map", `{"value":{"engine":"hash","generation":1}}`},
 		},
-		Text: `One object a line on a pipe, spread over several on a terminal. Inside arrays
+		Text: `--jq EXPRESSION passes each object through an expression of jq, which need not
+be installed: kvctl --jq .value GET name.
+
+One object a line on a pipe, spread over several on a terminal. Inside arrays
 and maps text is a plain string and other bytes are an object. Errors stand on
 standard error as always.`,
 	},
