@@ -72,12 +72,14 @@ build plain -O1 disk power large
 sanitizers="-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 build asan "$sanitizers" disk power
 
-# Against the model, with so few hashes that many keys share each, and a map that grows.
+# Against the model, with so few hashes that many keys share each, a map that grows, and
+# reads put in order.
 abi=$include/../tests/abi
 # shellcheck disable=SC2086
 ${CC:-gcc} -std=c17 -g -D_GNU_SOURCE $sanitizers -I"$include" "$abi/model.c" "$abi/host.c" -ldl -o "$out/model"
 # shellcheck disable=SC2086
-${CC:-gcc} -std=c17 -g $sanitizers -I"$include" -DLMDB_HASH_MASK=0x30 -DLMDB_FIRST_MAP=65536 -fPIC -shared \
+${CC:-gcc} -std=c17 -g $sanitizers -I"$include" -DLMDB_HASH_MASK=0xf000000000000030 -DLMDB_FIRST_MAP=65536 \
+	-DSORT_LEAST=2u -fPIC -shared \
 	-Wl,-soname,libkvstore.so "$engine"/*.c -llmdb -o "$out/weak.so"
 "$out/model" "$out/weak.so" seed=4 steps=2000
 
