@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"kvstored/pkg/command"
 	"kvstored/pkg/reactor"
 )
 
@@ -121,7 +122,7 @@ func infoClients(w *worker, b *strings.Builder) {
 	field(b, "client_recent_max_input_buffer", in)
 	field(b, "client_recent_max_output_buffer", out)
 	field(b, "blocked_clients", 0)
-	field(b, "tracking_clients", 0)
+	field(b, "tracking_clients", w.tracker.on)
 	field(b, "clients_in_timeout_table", 0)
 }
 
@@ -162,15 +163,16 @@ func infoStats(w *worker, b *strings.Builder) {
 	field(b, "evicted_clients", 0)
 	field(b, "keyspace_hits", st.hits)
 	field(b, "keyspace_misses", st.misses)
-	field(b, "pubsub_channels", 0)
-	field(b, "pubsub_patterns", 0)
+	field(b, "pubsub_channels", len(w.hub.topics[command.Channels]))
+	field(b, "pubsub_patterns", len(w.hub.topics[command.Patterns]))
+	field(b, "pubsubshard_channels", len(w.hub.topics[command.Shards]))
 	field(b, "latest_fork_usec", 0)
 	field(b, "total_forks", 0)
 	field(b, "migrate_cached_sockets", 0)
 	field(b, "slave_expires_tracked_keys", 0)
-	field(b, "tracking_total_keys", 0)
-	field(b, "tracking_total_items", 0)
-	field(b, "tracking_total_prefixes", 0)
+	field(b, "tracking_total_keys", len(w.tracker.keys))
+	field(b, "tracking_total_items", w.tracker.items)
+	field(b, "tracking_total_prefixes", len(w.tracker.prefixes))
 	field(b, "unexpected_error_replies", 0)
 	field(b, "total_error_replies", st.failed)
 	field(b, "total_reads_processed", t.Reads)

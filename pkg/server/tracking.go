@@ -21,6 +21,7 @@ type tracker struct {
 	w        *worker
 	on       int // connections that track
 	most     int // keys
+	items    int // who has read each of the keys, summed up
 	keys     map[string][]*client
 	prefixes map[string]*prefix
 }
@@ -96,7 +97,7 @@ func (t *tracker) leave(cl *client) {
 	}
 	cl.Tracking, cl.target = nil, nil
 	if t.on--; t.on == 0 {
-		t.keys = nil
+		t.keys, t.items = nil, 0
 		t.w.observe(byTracking, false)
 	}
 }
@@ -142,8 +143,11 @@ func (t *tracker) remember(cl *client, keys [][]byte) {
 			continue
 		}
 		if len(list) == cap(list) { // before it grows: those who are gone
+			t.items -= len(list)
 			list = slices.DeleteFunc(list, func(o *client) bool { return o.gone })
+			t.items += len(list)
 		}
+		t.items++
 		t.keys[string(key)] = append(list, cl)
 	}
 	t.limit()
@@ -183,6 +187,7 @@ func (t *tracker) tellReaders(by *client, key []byte) {
 		return
 	}
 	delete(t.keys, string(key))
+	t.items -= len(list)
 	var m invalidation
 	for _, cl := range list {
 		how := cl.Tracking
@@ -213,7 +218,7 @@ func (t *tracker) flush() {
 			t.send(cl, &m[0])
 		}
 	})
-	clear(t.keys)
+	t.keys, t.items = nil, 0
 }
 
 // broadcast sends what changed in this tick to those who asked for prefixes.
