@@ -196,8 +196,8 @@ bool evict_now(struct kv_store *st, int64_t now, struct kv_events *events, unsig
 	uint64_t need = st->lacking;
 	bool more = false;
 
-	if (!evicts(st->h))
-		return false;
+	if (!evicts(st->h) || need > st->h->max_memory - slack(st->h))
+		return false; /* nobody goes for what would not fit into an empty store */
 	hunt.used += expiry_pass(st, now, 256, events, &more);
 	if (give_back(st, &hunt) >= need)
 		return true;

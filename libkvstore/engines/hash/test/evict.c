@@ -419,7 +419,7 @@ static void soonest_first(void)
 /* A pinned value stays as it is; a value of most of the limit finds room. */
 static void long_values(void)
 {
-	static char big[6 * MIB];
+	static char big[16 * MIB];
 	kv_store *st = store_open();
 	uint32_t key = 1, other = 2;
 	struct kv_op op = on(KV_SET, &key);
@@ -427,7 +427,7 @@ static void long_values(void)
 	memset(big, 'b', sizeof big);
 	MUST(limit(st, 16 * MIB, KV_EVICT_USE, 0) == KV_OK);
 	op.value = big;
-	op.value_len = sizeof big / 2;
+	op.value_len = 3 * MIB;
 	exec(st, &op, 1, false);
 	MUST(op.status == KV_OK);
 	op = on(KV_GET, &key);
@@ -435,12 +435,19 @@ static void long_values(void)
 	MUST(op.status == KV_OK && op.pin != 0);
 	for (uint32_t k = 10; k < KEYS; k++)
 		MUST(set(st, k, 500, 0) == KV_OK);
+	struct kv_op huge = on(KV_SET, &other);
+	uint64_t before = st->h->entries;
+
+	huge.value = big;
+	huge.value_len = 15 * MIB + 512 * KIB;
+	exec(st, &huge, 1, false);
+	MUST(huge.status == KV_NO_MEMORY && st->h->entries + 2000 > before);
 	MUST(get(st, key) == KV_OK && ((const char *)op.value)[100] == 'b');
 	verify_store(st);
 	struct kv_op second = on(KV_SET, &other);
 
 	second.value = big;
-	second.value_len = sizeof big;
+	second.value_len = 6 * MIB;
 	exec(st, &second, 1, false);
 	MUST(second.status == KV_OK);
 	verify_store(st);
