@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"kvstored/pkg/command"
 	"kvstored/pkg/config"
@@ -31,7 +32,6 @@ func (d *daemon) makeServer() error {
 		Log:        d.log,
 		Version:    version,
 		Limits:     limitsOf(conf, clients),
-		BusyAfter:  conf.BusyAfter,
 		Socket:     socketNames(d.fds)[0],
 		Settings:   d.settings,
 		Thresholds: thresholdsOf(conf),
@@ -69,6 +69,7 @@ func limitsOf(conf *config.Config, clients int) reactor.Limits {
 func thresholdsOf(conf *config.Config) server.Thresholds {
 	return server.Thresholds{
 		SlowlogSlowerThan: int64(conf.SlowlogSlowerThan),
+		BusyAfter:         time.Duration(conf.BusyAfter) * time.Millisecond,
 		SlowlogMaxLen:     conf.SlowlogMaxLen,
 		LatencyMonitor:    int64(conf.LatencyMonitor),
 		Events:            conf.NotifyKeyspaceEvents,

@@ -39,11 +39,13 @@ type alias struct {
 }
 
 var aliases = []alias{
+	{name: "busy-reply-threshold", setting: "BusyAfter"},
 	{name: "client-query-buffer-limit", setting: "MaxInput"},
 	{name: "dir", setting: "StateDir"},
 	{name: "latency-monitor-threshold", setting: "LatencyMonitor"},
 	{name: "loglevel", setting: "LogLevel", words: [][2]string{
 		{"debug", "debug"}, {"notice", "info"}, {"verbose", "info"}, {"warning", "warning"}, {"nothing", "error"}}},
+	{name: "lua-time-limit", setting: "BusyAfter"},
 	{name: "maxclients", setting: "MaxClients"},
 	{name: "maxmemory", setting: "MaxMemory", bytes: true},
 	{name: "maxmemory-policy", setting: "MaxMemoryPolicy"},

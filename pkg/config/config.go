@@ -36,8 +36,8 @@ type Config struct {
 	NotifyKeyspaceEvents string
 	// MaxSubscriberOutput limits messages.
 	MaxSubscriberOutput int64
-	// BusyAfter is how long a script may run before the others hear BUSY.
-	BusyAfter       time.Duration
+	// BusyAfter is how long a script may run before the others hear BUSY, in milliseconds.
+	BusyAfter       int
 	CheckTimeout    time.Duration
 	LogLevel        string
 	MaxMemory       Memory // of the data

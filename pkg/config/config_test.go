@@ -41,7 +41,7 @@ func TestDefaults(t *testing.T) {
 	c := load(t, Where{Root: t.TempDir()})
 	want := Config{
 		Engine: "/usr/lib/libkvstore.so", EngineDir: "/usr/lib/kvstored/engines", Sync: "interval", Reactors: 1, MaxClients: 10000,
-		MaxInput: 1 << 30, MaxOutput: 1 << 30, MaxSubscriberOutput: 32 << 20, BusyAfter: 5 * time.Second, CheckTimeout: 10 * time.Second, LogLevel: "info",
+		MaxInput: 1 << 30, MaxOutput: 1 << 30, MaxSubscriberOutput: 32 << 20, BusyAfter: 5000, CheckTimeout: 10 * time.Second, LogLevel: "info",
 		SlowlogSlowerThan: 10000, SlowlogMaxLen: 128,
 		MaxMemoryPolicy: "noeviction", sources: map[string]Source{},
 	}

@@ -97,9 +97,9 @@ var Settings = []Setting{
 			"before it is closed.",
 		field: func(c *Config) any { return &c.MaxSubscriberOutput },
 	}, {
-		Name: "BusyAfter", Kind: KindTime, Default: "5s", Min: 1, Max: 3_600_000,
-		Doc: "How long a script may run before the other clients are answered BUSY and SCRIPT KILL can " +
-			"end it. Redis calls it busy-reply-threshold.",
+		Name: "BusyAfter", Reload: true, Live: true, Kind: KindCount, Default: "5000", Min: 1, Max: 3_600_000,
+		Doc: "How many milliseconds a script may run before the other clients are answered BUSY and SCRIPT " +
+			"KILL can end it. Redis calls it busy-reply-threshold.",
 		field: func(c *Config) any { return &c.BusyAfter },
 	}, {
 		Name: "MaxMemory", Kind: KindMemory, Default: "0", Min: 1 << 20, Max: 1 << 50, Reload: true, Live: true,

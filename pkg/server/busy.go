@@ -1,6 +1,8 @@
 package server
 
 import (
+	"strings"
+
 	"kvstored/pkg/batch"
 	"kvstored/pkg/command"
 	"kvstored/pkg/reactor"
@@ -93,6 +95,11 @@ func (b *bystander) unfinished(cl *client, p *resp.Parser, left int) (need int) 
 func (b *bystander) answer(cl *client, args [][]byte) []byte {
 	if cmd := command.Find(args); cmd != nil && cmd.FullName() == "script|kill" && len(args) == 2 && cl.Multi == nil {
 		return b.w.scripts.kill()
+	}
+	if len(args) == 2 && strings.EqualFold(string(args[0]), "shutdown") && strings.EqualFold(string(args[1]), "nosave") &&
+		cl.MayLoad && cl.Multi == nil && b.w.s.o.Shutdown != nil {
+		b.w.s.o.Shutdown(false) // which ends the script, too
+		return nil
 	}
 	c := &b.call
 	c.Args, c.Session, c.Batch, c.Now, c.Reply = args, &cl.Session, b.batch, b.w.now, &b.reply

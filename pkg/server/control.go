@@ -13,9 +13,12 @@ import (
 // Thresholds say what is noted as slow, and how much of it.
 type Thresholds struct {
 	SlowlogSlowerThan int64 // microseconds; negative: nothing
-	SlowlogMaxLen     int
-	LatencyMonitor    int64  // milliseconds; 0: nothing
-	Events            string // notify-keyspace-events
+	// BusyAfter is how long a script may run before the others hear that it
+	// does; 0: DefaultBusyAfter.
+	BusyAfter      time.Duration
+	SlowlogMaxLen  int
+	LatencyMonitor int64  // milliseconds; 0: nothing
+	Events         string // notify-keyspace-events
 }
 
 // Tune changes limits and thresholds from now on. From any goroutine.
@@ -32,6 +35,7 @@ func (w *worker) tune(limits reactor.Limits, t Thresholds) {
 
 func (w *worker) setThresholds(t Thresholds) {
 	w.slowlog.setThreshold(t.SlowlogSlowerThan)
+	w.s.SetBusyAfter(t.BusyAfter)
 	w.slowlog.setMost(t.SlowlogMaxLen)
 	w.latency.threshold = t.LatencyMonitor
 	w.slowAt = w.slowFrom()

@@ -135,6 +135,26 @@ func TestStopEndsAScript(t *testing.T) {
 	run.ended()
 }
 
+// TestShutdownEndsAScript: what BUSY names as the other way out is one.
+func TestShutdownEndsAScript(t *testing.T) {
+	srv, path := start(t, "hash", reactor.Limits{})
+	set := make(chan struct{})
+	if err := srv.work.r.Post(func() {
+		srv.o.Shutdown = func(bool) { _ = srv.Stop(10 * time.Second) }
+		srv.SetBusyAfter(10 * time.Millisecond)
+		close(set)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	<-set
+	run, other := call(t, path), call(t, path)
+	io.WriteString(run, evalLine("redis.call('set','n',1) while true do end"))
+	untilBusy(call(t, path))
+	other.say("SHUTDOWN SAVE\r\n", busyReply)
+	io.WriteString(other, "SHUTDOWN NOSAVE\r\n")
+	run.ended()
+}
+
 // TestTheOneWhoRunsAScriptLeaves: it goes on to its end.
 func TestTheOneWhoRunsAScriptLeaves(t *testing.T) {
 	srv, path := start(t, "hash", reactor.Limits{})

@@ -72,9 +72,6 @@ type Options struct {
 	Log     *zap.Logger
 	Version string
 	Limits  reactor.Limits
-	// BusyAfter is how long a script may run before the others hear that it
-	// does; 0: DefaultBusyAfter.
-	BusyAfter time.Duration
 	// Socket is the path of the first listener, for CLIENT LIST and INFO.
 	Socket string
 	// Settings is the configuration as name, value pairs in table order.
@@ -147,7 +144,6 @@ func New(o Options) (*Server, error) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	s.startup = m.HeapAlloc
-	s.SetBusyAfter(o.BusyAfter)
 	w, err := newWorker(s)
 	if err != nil {
 		return nil, fmt.Errorf("make a server: %w", err)
