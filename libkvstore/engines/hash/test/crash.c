@@ -501,10 +501,7 @@ static void fault_run(uint64_t *recovered)
 			if (copy == NULL)
 				fprintf(stderr, "crash: fault %d, tick %llu: %s\n", kind, (unsigned long long)t, shop_error);
 			FAIL_IF(copy == NULL);
-			if (healthy)
-				FAIL_IF(state_of(shop_digest(copy), known, past->count - 1) < 0);
-			else
-				FAIL_IF(state_of(shop_digest(copy), 0, past->count - 1) < 0);
+			FAIL_IF(state_of(shop_digest(copy), healthy ? known : 0, past->count - 1) < 0);
 			hash_close(copy, 0);
 			power_record();
 		}
