@@ -67,8 +67,8 @@ func (p *Pipe) Answered() int64 { return p.answered.Load() }
 
 // Finish sends the rest, waits for all replies and closes the connection.
 func (p *Pipe) Finish() error {
+	p.goal.Store(p.sent + 1)
 	err := p.Send([]byte("*1\r\n$4\r\nPING\r\n"), 1) // ends the reader's waiting
-	p.goal.Store(p.sent)
 	if err == nil {
 		err = p.out.Flush()
 	}

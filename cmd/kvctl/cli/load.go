@@ -93,7 +93,13 @@ func (l *loader) run(c *client.Conn, total int64) (loadResult, error) {
 func (l *loader) feed(stop <-chan os.Signal) error {
 	buf := make([]byte, 0, 64<<10)
 	saved := time.Now()
+	idle, _ := l.src.(interface{ idle() bool })
 	for turn := 0; ; turn++ {
+		if idle != nil && idle.idle() { // reading on may take a while
+			if err := l.pipe.Flush(); err != nil {
+				return err
+			}
+		}
 		wire, n, err := l.src.next(buf[:0])
 		if n > 0 {
 			if err := l.pipe.Send(wire, n); err != nil {

@@ -241,6 +241,9 @@ type reading struct {
 	given  []record
 }
 
+// idle reports whether nothing is left that was read ahead.
+func (c *reading) idle() bool { return c.in != nil && c.in.Buffered() == 0 }
+
 func (c *reading) records() []record { return c.given }
 
 // give counts a record and hands it out.
