@@ -257,9 +257,11 @@ func (h *Host) Stat(space uint32) (batch.Stat, error) {
 	return st, err
 }
 
-// Has tells whether the serving engine has all of the capabilities. The lane
-// is held.
-func (h *Host) Has(caps uint64) bool { return h.cur.lib.info.Has(caps) }
+// Has tells whether the serving engine has all of the capabilities; it is not
+// durable while its store is in memory only. The lane is held.
+func (h *Host) Has(caps uint64) bool {
+	return h.cur.lib.info.Has(caps) && (caps&CapDurable == 0 || h.Durable())
+}
 
 // EngineName is the serving engine's name, for messages. The lane is held.
 func (h *Host) EngineName() string { return h.cur.lib.info.Name }
