@@ -81,7 +81,8 @@ func planShutdown(c *Call) {
 		return
 	}
 	c.Reply.Step = func(x *Exec, _ *Reply) {
-		if save && !x.Store.Has(capDurable) {
+		dir := x.Host.Config([]string{"StateDir"})
+		if save && (!x.Store.Has(capDurable) || len(dir) != 2 || dir[1] == "") {
 			x.W.Error("ERR the engine '" + x.Store.EngineName() + "' keeps its data in memory only; why: it has no files " +
 				"to save to; fix: SHUTDOWN NOSAVE, and the data is gone")
 			return
