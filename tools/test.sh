@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 part build              make --no-print-directory build
 part lint               tools/lint.sh
-for script in tests/*/run*.sh tests/clients/*/run.sh libkvstore/engines/*/test/run*.sh; do
+for script in tests/*/run*.sh libkvstore/engines/*/test/run*.sh; do
 	part "${script%.sh}" "$script"
 done
 part go                 go test ./...

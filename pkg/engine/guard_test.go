@@ -78,9 +78,8 @@ func TestPartialEngines(t *testing.T) {
 func TestNotServedYet(t *testing.T) {
 	h := openHost(t, enginetest.Build(t, "debug"))
 	for with, word := range map[string]string{
-		"KV_CAP_BLOCKING":  "blocking",
-		"KV_CAP_EXCLUSIVE": "exclusive",
-		"(1ull<<31)":       "bit-31",
+		"KV_CAP_BLOCKING": "blocking",
+		"(1ull<<31)":      "bit-31",
 	} {
 		mustRefuse(t, h, buildPartial(t, "0", with), "asks for too much", word)
 	}

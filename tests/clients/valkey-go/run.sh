@@ -1,5 +1,6 @@
 #!/bin/sh
-# run.sh - valkey-go with client-side caching against the kvstored in build/.
+# run.sh - valkey-go with client-side caching against a kvstored of its own, which
+# it exchanges the engine of.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$here/../../../build" && pwd) || { echo "valkey-go: nothing is built; fix: make" >&2; exit 1; }
@@ -19,7 +20,7 @@ for _ in $(seq 600); do
 	sleep 0.1
 done
 cd "$here"
-KVSTORE_SOCKET=$work/socket KVSTORE_NEXT_ENGINE=$build/test/hash-next.so go test -count=1 -timeout 300s "$@" . || {
+KVSTORE_SOCKET=$work/socket KVSTORE_NEXT_ENGINE=$build/test/hash-next.so go test -count=1 -timeout 300s . || {
 	cat "$work/log" >&2
 	exit 1
 }
