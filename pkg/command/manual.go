@@ -18,12 +18,15 @@ var groups = []struct{ name, title, text string }{
 	{"connection", "Connections", "Who may do what is decided by the peer's user and group, never by a password; " +
 		"AUTH and HELLO AUTH accept the user `default` with any password, as a Redis without passwords does."},
 	{"transactions", "Transactions", "What follows MULTI is kept and carried out by EXEC as one: nobody sees its middle, and " +
-		"what outlives a crash is all of it or nothing. A request that fails leaves the others as they are, as in Redis. WATCH " +
+		"what outlives a crash is all of it or nothing, but where the engine is asked in several steps (EVAL, RENAME, COPY, SWAPDB " +
+		"and their like in the transaction): then each part between them. A request that fails leaves the others as they are, as in Redis. WATCH " +
 		"sees every change by anybody, expiry, eviction and flushes, and outlives an exchange of the engine."},
 	{"scripting", "Scripts", "Lua 5.1, with the libraries of Lua that are safe and `redis`, `cjson` and `bit` (no `struct`, no " +
 		"`cmsgpack`). A script's commands are carried out with nothing of anybody else's in between; what outlives a crash is each " +
 		"of them, not all. A script that runs longer than `BusyAfter=` can be ended with SCRIPT KILL as long as it has written " +
-		"nothing; everybody else is answered BUSY until then. Messages of the Lua interpreter itself have their own words."},
+		"nothing; everybody else is answered BUSY until then. Messages of the Lua interpreter itself have their own words. A text used as a number in arithmetic is " +
+		"read as Go reads one: `'010' + 1` is 9, not 11; `tonumber('010')` is 10, as in Redis. MONITOR shows the commands that " +
+		"a script calls, but not the EVAL."},
 	{"pubsub", "Publish and subscribe", "Nothing is kept: a message goes to those who listen now. A connection that speaks " +
 		"RESP2 can do little else while it is subscribed; in RESP3 messages are pushes among the replies, and those that a " +
 		"request sends to its own connection come after its reply, as in Redis 7.2. Who reads its messages too slowly is closed " +
@@ -103,6 +106,7 @@ const manualMiddle = `
 - TIME has milliseconds; the microseconds end in 000
 - SET with EXAT or PXAT in the past deletes the key at once, and DBSIZE does not count it
 - WAIT and WAITAOF answer at once: there are no replicas to wait for
+- SWAPDB sends no keyspace notifications, but invalidations for keys that are tracked.
 - SWAPDB exchanges key by key: one step for all clients, in time that grows with the keys of both databases; a crash in
   the middle leaves part of them exchanged
 - OBJECT ENCODING and REFCOUNT go by the value: a short text that APPEND, SETRANGE, SETBIT or INCRBYFLOAT made says
