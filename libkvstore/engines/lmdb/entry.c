@@ -177,13 +177,20 @@ static int allowed(const kv_store *store, const struct place *place, uint64_t va
 	return KV_OK;
 }
 
-/* The record with room for the value, in the transaction. */
+/* Pages that an entry of this size has for itself, and the one that it is in. */
+static uint64_t pages_of(uint64_t key_len, uint64_t value_len, bool expires)
+{
+	return stored_size(key_len, value_len, false) / 4096 + 1 + expires;
+}
+
+/* The record with room for the value, in the transaction: at the cursor, which the search
+ * left there or beside it. */
 static int write_record(kv_store *store, struct place *place, const struct record *record,
 			uint64_t value_len, char **to)
 {
 	MDB_val key = {ID_SIZE, place->id};
 	MDB_val data = {sizeof *record + place->key_len + value_len, NULL};
-	int rc = mdb_put(store->txn, store->entries, &key, &data, MDB_RESERVE);
+	int rc = mdb_cursor_put(store->cursor, &key, &data, MDB_RESERVE);
 
 	if (rc != 0)
 		return rc;
@@ -222,6 +229,7 @@ int place_put(kv_store *store, struct place *place, uint64_t value_len, int64_t 
 		rc = write_record(store, place, &record, value_len, to);
 	if (rc != 0)
 		return fault(store, rc);
+	store->touched += pages_of(place->key_len, value_len, before != expiry);
 	if (place->found)
 		space_count(store, place->space, -1, &place->record, place->value_len);
 	space_count(store, place->space, 1, &record, value_len);
@@ -241,6 +249,7 @@ int place_remove(kv_store *store, struct place *place)
 		rc = mdb_del(store->txn, store->entries, &key, NULL);
 	if (rc != 0)
 		return fault(store, rc);
+	store->touched += 1 + (place->record.expiry != 0);
 	space_count(store, place->space, -1, &place->record, place->value_len);
 	place->found = false;
 	return KV_OK;

@@ -123,7 +123,22 @@ int txn_write(kv_store *store)
 	}
 	store->writing = true;
 	store->fault = 0;
+	store->touched = 0;
 	return 0;
+}
+
+/* Pages that the transaction writes anew, about: no table has more than it has. */
+static uint64_t pages_anew(const kv_store *store)
+{
+	MDB_stat entries, expiry;
+	uint64_t all;
+
+	if (mdb_stat(store->txn, store->entries, &entries) != 0 ||
+	    mdb_stat(store->txn, store->expiry, &expiry) != 0)
+		return store->touched;
+	all = entries.ms_leaf_pages + entries.ms_branch_pages + entries.ms_overflow_pages +
+	      expiry.ms_leaf_pages + expiry.ms_branch_pages;
+	return (store->touched < all ? store->touched : all) + 8; /* above them, and lists */
 }
 
 void txn_abort(kv_store *store)
@@ -153,6 +168,8 @@ int txn_commit(kv_store *store)
 		txn_abort(store);
 		return rc;
 	}
+	uint64_t anew = pages_anew(store);
+
 	mdb_cursor_close(store->cursor);
 	rc = mdb_txn_commit(store->txn); /* frees it in any case */
 	store->txn = NULL;
@@ -163,6 +180,7 @@ int txn_commit(kv_store *store)
 	}
 	spaces_keep(store);
 	store->writes++;
+	store->churn += anew;
 	return 0;
 }
 

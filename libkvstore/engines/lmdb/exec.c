@@ -1,7 +1,7 @@
 /*
  * exec.c - a batch: one transaction, repeated when the map was too small
  */
-#include "store.h"
+#include "steady.h"
 
 #include <stdlib.h>
 
@@ -221,33 +221,55 @@ static void part_undo(kv_store *store, struct part *part)
 }
 
 #ifndef SORT_LEAST
-#define SORT_LEAST 32u /* fewer reads are not worth it */
+#define SORT_LEAST 32u /* fewer are not worth it */
 #endif
 #define SORT_MOST 65536u /* at a time */
 #define SORT_BUCKETS 4096u
 
+static bool has_key(const struct kv_op *op)
+{
+	return op->code == KV_GET || op->code == KV_META || op->code == KV_SET ||
+	       op->code == KV_DELETE || op->code == KV_UPDATE;
+}
+
+/* Whether nobody can tell in which order operations on different keys were carried out:
+ * none clears, and there is no limit that one of them could be the first to meet. */
+static bool may_sort(const kv_store *store, const struct part *part, bool write)
+{
+	if (store->refusal != KV_OK || (write && store->max_memory != 0))
+		return false;
+	for (uint64_t i = part->from; write && i < part->to; i++)
+		if (!has_key(kv_op_at(part->batch, i)))
+			return false;
+	return true;
+}
+
 /*
- * Puts the numbers of the part's operations, reads only, in the order in which their keys
- * lie: neighbours share pages, which are then at hand.  NULL: no memory, or too few.
+ * Puts the numbers of the part's operations in the order in which their keys lie:
+ * neighbours share pages, which are then at hand.  Those on one key stay in their order.
+ * NULL: no memory, or too few.
  */
 static uint32_t *in_key_order(kv_store *store, const struct part *part)
 {
 	uint64_t n = part->to - part->from;
 	uint32_t starts[SORT_BUCKETS + 1] = {0};
-	uint32_t *order;
+	uint32_t *order = store->order;
 	uint16_t *bucket;
 
 	if (n < SORT_LEAST || n > SORT_MOST)
 		return NULL;
-	order = (uint32_t *)(void *)scratch(store, n * (sizeof *order + sizeof *bucket));
-	if (order == NULL)
-		return NULL;
+	if (n > store->order_room) { /* updates use scratch meanwhile */
+		order = realloc(order, n * (sizeof *order + sizeof *bucket));
+		if (order == NULL)
+			return NULL;
+		store->order = order;
+		store->order_room = n;
+	}
 	bucket = (uint16_t *)(order + n);
 	for (uint64_t i = 0; i < n; i++) {
 		const struct kv_op *op = kv_op_at(part->batch, part->from + i);
-		bool keyed = op->code == KV_GET || op->code == KV_META;
 
-		bucket[i] = keyed ? (uint16_t)(key_hash(store, op->key, op->key_len) >> 51) : 0;
+		bucket[i] = has_key(op) ? (uint16_t)(key_hash(store, op->key, op->key_len) >> 51) : 0;
 		starts[bucket[i] + 1u]++;
 	}
 	for (uint32_t i = 0; i < SORT_BUCKETS; i++)
@@ -260,10 +282,8 @@ static uint32_t *in_key_order(kv_store *store, const struct part *part)
 /* Carries out the operations of the part, in the transaction. */
 static void perform_all(kv_store *store, const struct part *part, bool write)
 {
-	const uint32_t *order = NULL;
+	uint32_t *order = may_sort(store, part, write) ? in_key_order(store, part) : NULL;
 
-	if (!write && store->refusal == KV_OK)
-		order = in_key_order(store, part);
 	for (uint64_t i = part->from; i < part->to && store->fault == 0; i++) {
 		uint64_t at = order != NULL ? part->from + order[i - part->from] : i;
 		struct kv_op *op = kv_op_at(part->batch, at);
@@ -384,6 +404,8 @@ int lmdb_exec(kv_store *store, struct kv_batch *batch)
 		status = refuse_part(store, &part, store->broken);
 	else
 		status = run_part(store, &part);
+	if (store->steady != NULL)
+		steady_wrote(store, batch->now);
 	scratch_shrink(store);
 	return status;
 }

@@ -119,6 +119,7 @@ static int sweep_one(kv_store *store, MDB_val name, MDB_val data)
 	if (data.mv_size < sizeof record || name.mv_size != ID_SIZE)
 		return MDB_CORRUPTED;
 	memcpy(&record, data.mv_data, sizeof record);
+	store->touched += 1 + (record.expiry != 0);
 	if (record.expiry != 0) {
 		expiry_key(row, record.expiry, name.mv_data);
 		rc = mdb_del(store->txn, store->expiry, &key, NULL);

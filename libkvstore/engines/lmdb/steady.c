@@ -23,6 +23,10 @@
 #define SLOT 4096u      /* two of them take turns: one is whole, whatever happens */
 #define BOOT 40u
 #define EVERY 500 /* ms between two syncs in the background */
+#ifndef CHURN_LEAST
+#define CHURN_LEAST (16ull << 20) /* so much and an eighth of the data: a sync at once */
+#endif
+#define CHURN_MOST 4u /* times that: writers wait for it */
 
 /* One moment at which everything was on disk, as the file has it. */
 struct moment {
@@ -47,11 +51,12 @@ struct steady {
 
 	MDB_txn *held; /* the reader of the last moment; NULL: there is none yet */
 	uint64_t held_writes; /* store->writes then */
+	uint64_t held_churn; /* store->churn then */
 	int64_t began; /* when the last job was */
 
 	/* The job of the thread: the next moment. */
 	MDB_txn *next;
-	uint64_t next_writes;
+	uint64_t next_writes, next_churn;
 	struct moment moment;
 	bool threaded;
 	pthread_t thread;
@@ -339,6 +344,7 @@ static int prepare(kv_store *store)
 		return rc;
 	}
 	s->next_writes = store->writes;
+	s->next_churn = store->churn;
 	s->error = 0;
 	return 0;
 }
@@ -356,6 +362,7 @@ static void finish(kv_store *store)
 			mdb_txn_abort(s->held);
 		s->held = s->next;
 		s->held_writes = s->next_writes;
+		s->held_churn = s->next_churn;
 	} else {
 		mdb_txn_abort(s->next);
 		store->broken = s->error == ENOSPC ? KV_NO_SPACE : KV_IO;
@@ -414,6 +421,29 @@ void steady_advance(kv_store *store, int64_t now, int64_t *next)
 		begin_job(store, now);
 	if (*next == 0 || *next > now + EVERY)
 		*next = now + EVERY;
+}
+
+/* Bytes that may be written anew before a sync begins, not waiting for its time. */
+static uint64_t churn_allowed(const kv_store *store)
+{
+	return CHURN_LEAST + store->all.stored / 8;
+}
+
+void steady_wrote(kv_store *store, int64_t now)
+{
+	struct steady *s = store->steady;
+	uint64_t allowed = churn_allowed(store);
+
+	if (s->held == NULL || store->broken != KV_OK ||
+	    (store->churn - s->held_churn) * s->page < allowed)
+		return;
+	if (!is_busy(s))
+		finish(store);
+	if ((store->churn - s->held_churn) * s->page >= CHURN_MOST * allowed)
+		wait_for_job(store);
+	if (s->next == NULL && store->broken == KV_OK &&
+	    (store->churn - s->held_churn) * s->page >= allowed)
+		begin_job(store, now);
 }
 
 int steady_sync(kv_store *store)

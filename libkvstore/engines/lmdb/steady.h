@@ -32,6 +32,12 @@ int steady_begin(kv_store *store, bool fresh);
  * *next to when to ask again. */
 void steady_advance(kv_store *store, int64_t now, int64_t *next);
 
+/*
+ * After writes: begins a sync when so much was written that the file would grow by what the
+ * steady moment keeps from being used again, and waits for one that is far behind.
+ */
+void steady_wrote(kv_store *store, int64_t now);
+
 /* Waits until all that was committed is on disk.  A status. */
 int steady_sync(kv_store *store);
 

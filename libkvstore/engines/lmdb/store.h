@@ -101,8 +101,12 @@ struct kv_store {
 	int broken; /* status of all writes since a failed sync; KV_OK: none failed */
 	uint64_t pins;
 	uint64_t writes; /* transactions committed */
+	uint64_t touched; /* pages that the transaction writes anew, at most */
+	uint64_t churn;   /* pages that all transactions wrote anew, about */
 	char *scratch;
 	uint64_t scratch_room;
+	uint32_t *order; /* of the operations of a batch, and room beside it: exec.c */
+	uint64_t order_room;
 	struct steady *steady; /* NULL: nothing is kept on disk */
 	void (*log)(void *host, int level, const char *text);
 	void *log_host;
