@@ -8,8 +8,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 engine=$(dirname "$here")
 include=$(cd "$engine/../.." && pwd)
 out=${1:-$include/../build/lmdb}
-cuts=${2:-400}
-kills=${3:-30}
+cuts=${2:-2000}
+kills=${3:-150}
 mkdir -p "$out"
 work=$(mktemp -d "$out/work.XXXXXX")
 group=
@@ -20,7 +20,7 @@ clean() {
 trap clean EXIT
 
 build() { # NAME FLAGS PROGRAM...
-	flags="-std=c17 -g -Wall -Wextra -Wpedantic -Werror -I$include $2 -DLMDB_FIRST_MAP=65536"
+	flags="-std=c17 -g -Wall -Wextra -Wpedantic -Werror -I$include $2 -DLMDB_FIRST_MAP=65536 -DCHURN_LEAST=262144ull"
 	# shellcheck disable=SC2086
 	${CC:-gcc} $flags -fPIC -shared -Wl,-soname,"$1-engine.so" "$engine"/*.c \
 		"$here/kit.c" "$here/fault.c" -llmdb -o "$out/$1-engine.so"
