@@ -30,7 +30,7 @@ HEADERS := $(wildcard libkvstore/*.h)
 
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: all build need-build engines kvstored kvctl demo test differential test-system race asan crash fuzz packages \
+.PHONY: all build need-build engines kvstored kvctl demo test differential torture test-system race asan crash fuzz packages \
 	bench bench-memory install lint clean help
 
 all: build
@@ -83,6 +83,9 @@ test: ## everything that needs neither root nor a container
 differential: build ## N (1,000,000) random commands beside redis-server
 	@tools/need.sh go redis-server:redis-server
 	@COMMANDS=$(or $(N),1000000) tests/differential/run.sh
+
+torture: build ## every command split at every byte, and N (1,000,000) malformed inputs
+	@$(GO) test ./tests/torture -count=1 -timeout 2h -v -inputs $(or $(N),1000000) $(if $(SEED),-seed $(SEED))
 
 test-system: ## install the packages in Debian 12 and 13 with a real systemd (root)
 	@tools/need.sh root go git:git gcc:gcc mmdebstrap:mmdebstrap systemd-nspawn:systemd-container lintian:lintian pkg-config:pkg-config
