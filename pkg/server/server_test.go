@@ -348,6 +348,7 @@ func TestWritesDoTheirPartOfHousekeeping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(host.Close)
 	e := &behindEngine{Hosted: Hosted{host}}
 	srv, path := serve(t, e, reactor.Limits{})
 	talk(t, path, "SET a b\r\n", "+OK\r\n", 100)
