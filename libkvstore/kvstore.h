@@ -38,11 +38,12 @@
  * have gaps and never change their meaning.
  *
  * CHANGES (version, date, what)
- *   1  2026-11-23  first version, not yet frozen
+ *   1  2026-11-23  first version
  *   1  2026-11-23  KV_CAP_LIMIT, limit(): a limit of memory that changes while the store
  *                  is open, and what to remove to stay below it
  *   1  2026-11-23  KV_OPEN_NEW; struct kv_commit has flags, full, mark, synced and sync_error:
  *                  the host syncs beside the store, and engines learn the outcome
+ *   1  2026-11-24  frozen: from here on only additions at the ends, each with an entry here
  */
 #ifndef KVSTORE_H
 #define KVSTORE_H
