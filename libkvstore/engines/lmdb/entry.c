@@ -62,6 +62,35 @@ bool record_read(MDB_val data, struct record *record, const char **key, const ch
 	return true;
 }
 
+/* The sum of a record, never 0; key and value lie together. */
+static uint32_t sum_of(const struct record *record, const char *key, uint64_t value_len)
+{
+	uint64_t h = XXH3_64bits(record, offsetof(struct record, sum)) * 0x9e3779b97f4a7c15ull ^
+		     XXH3_64bits(key, record->key_len + value_len);
+	uint32_t sum = (uint32_t)(h ^ h >> 32);
+
+	return sum != 0 ? sum : 1;
+}
+
+bool record_whole(const struct record *record, const char *key, uint64_t value_len)
+{
+	return record->sum == 0 || record->sum == sum_of(record, key, value_len);
+}
+
+bool place_whole(const struct place *place)
+{
+	return record_whole(&place->record, place->value - place->record.key_len,
+			    place->value_len);
+}
+
+void place_seal(const struct place *place)
+{
+	char *key = (char *)(uintptr_t)place->value - place->key_len;
+	uint32_t sum = sum_of(&place->record, key, place->value_len);
+
+	memcpy(key - sizeof place->record + offsetof(struct record, sum), &sum, sizeof sum);
+}
+
 /* Whether the record that was read is of the place's key; takes it if so. */
 static int take_if_same(struct place *place, MDB_val data)
 {
@@ -69,8 +98,11 @@ static int take_if_same(struct place *place, MDB_val data)
 	const char *key, *value;
 	uint64_t value_len;
 
-	if (!record_read(data, &record, &key, &value, &value_len))
+	if (!record_read(data, &record, &key, &value, &value_len) ||
+	    (value_len <= SUM_AT_ONCE && !record_whole(&record, key, value_len))) {
+		place->damaged = true;
 		return MDB_CORRUPTED;
+	}
 	if (record.key_len != place->key_len ||
 	    (place->key_len != 0 && memcmp(key, place->key, place->key_len) != 0))
 		return 0;
@@ -132,6 +164,8 @@ int place_find(kv_store *store, uint32_t space, const void *key, uint64_t key_le
 	name_place(store, place);
 	int rc = search(store, place);
 
+	if (place->damaged)
+		return KV_CORRUPT;
 	return rc == 0 ? KV_OK : fault(store, rc);
 }
 

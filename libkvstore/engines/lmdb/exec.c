@@ -66,6 +66,8 @@ static int op_get(kv_store *store, struct kv_batch *batch, struct kv_op *op,
 
 	if (op->length < n)
 		n = op->length;
+	if (place->value_len > SUM_AT_ONCE && n == place->value_len && !place_whole(place))
+		return KV_CORRUPT;
 	if (n >= KV_PIN_LENGTH) {
 		status = pin_value(store, op, place->value + from, n);
 	} else {
@@ -100,9 +102,12 @@ static int op_set(kv_store *store, struct kv_op *op, struct place *place)
 	if ((op->flags & KV_OP_KEEP_EXPIRY) != 0 && place->found)
 		expiry = place->record.expiry;
 	status = place_put(store, place, op->value_len, expiry, op->tag, &to);
-	if (status == KV_OK && op->value_len != 0)
+	if (status != KV_OK)
+		return status;
+	if (op->value_len != 0)
 		memcpy(to, op->value, op->value_len);
-	return status;
+	place_seal(place);
+	return KV_OK;
 }
 
 /* Removes the entry that was found because its time has passed. */

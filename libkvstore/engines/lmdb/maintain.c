@@ -60,7 +60,9 @@ static int place_of(kv_store *store, const unsigned char *id, struct place *plac
 	place->key_len = place->record.key_len;
 	place->space_id = place->record.space;
 	place->space = space_find(store, place->space_id);
-	place->found = place->space != NULL &&
+	place->found = place->space != NULL && /* a damaged one stays, to be told of */
+		       (place->value_len > SUM_AT_ONCE ||
+			record_whole(&place->record, key, place->value_len)) &&
 		       place->space->now.epoch == get_number(id, 8);
 	return 0;
 }
@@ -76,7 +78,7 @@ static int expire_one(kv_store *store, struct kv_maintain *m, MDB_cursor *index,
 	rc = place_of(store, id, &place);
 	if (rc != 0)
 		return fault(store, rc);
-	if (!place.found) { /* of a cleared space: the entry goes later */
+	if (!place.found) { /* of a cleared space: the entry goes later; or damaged */
 		rc = mdb_cursor_del(index, 0);
 		return rc == 0 ? KV_OK : fault(store, rc);
 	}

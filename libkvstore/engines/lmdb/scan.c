@@ -82,6 +82,9 @@ static int look(struct step *step, MDB_val data, bool *live)
 	*live = false;
 	if (!record_read(data, &record, &key, &value, &value_len))
 		return MDB_CORRUPTED;
+	if (((step->scan->flags & KV_SCAN_VALUES) != 0 || value_len <= SUM_AT_ONCE) &&
+	    !record_whole(&record, key, value_len))
+		return MDB_CORRUPTED;
 	step->looked++;
 	if (kv_gone(record.expiry, step->scan->now))
 		return 0;

@@ -37,7 +37,7 @@ struct record {
 	uint32_t tag;
 	uint32_t space;
 	uint32_t key_len;
-	uint32_t reserved;
+	uint32_t sum; /* of the rest, key and value; 0: written before there were sums */
 };
 
 #define ID_SIZE 18u /* a key of `entries` */
@@ -185,12 +185,14 @@ struct place {
 	uint64_t key_len;
 	unsigned char id[ID_SIZE]; /* in entries; without a space not set */
 	bool found;                /* there is an entry, its time passed or not */
+	bool damaged;              /* a record on the way there is */
 	struct record record;      /* of the entry found */
 	const char *value;         /* in the transaction, good until the next write */
 	uint64_t value_len;
 };
 
-/* Finds a key.  KV_OK whether found or not; else a fault. */
+/* Finds a key.  KV_OK whether found or not; KV_CORRUPT: its record is damaged, and the
+ * transaction goes on; else a fault. */
 int place_find(kv_store *store, uint32_t space, const void *key, uint64_t key_len,
 	       struct place *place);
 
@@ -202,6 +204,12 @@ int place_find(kv_store *store, uint32_t space, const void *key, uint64_t key_le
 int place_put(kv_store *store, struct place *place, uint64_t value_len, int64_t expiry,
 	      uint32_t tag, char **to);
 
+/* Writes the sum of a record when its value is in its place. */
+void place_seal(const struct place *place);
+
+/* Whether the record that was found is whole, looked at to its end. */
+bool place_whole(const struct place *place);
+
 /* Removes the entry that was found. */
 int place_remove(kv_store *store, struct place *place);
 
@@ -212,6 +220,11 @@ int64_t expiry_of(const unsigned char *key);
 /* Takes a record of entries apart; false: it is damaged. */
 bool record_read(MDB_val data, struct record *record, const char **key, const char **value,
 		 uint64_t *value_len);
+
+/* Whether a record agrees with its sum.  One above SUM_AT_ONCE is taken on trust where its
+ * value is not asked for as a whole: looking at it would read all of it from disk. */
+#define SUM_AT_ONCE (1u << 20)
+bool record_whole(const struct record *record, const char *key, uint64_t value_len);
 
 /* The hash of a key, never the greatest number. */
 uint64_t key_hash(const kv_store *store, const void *key, uint64_t key_len);

@@ -26,9 +26,12 @@ static int replace(kv_store *store, struct place *place, const struct kv_change 
 	}
 	int status = place_put(store, place, change->value_len, change->expiry, change->tag, &to);
 
-	if (status == KV_OK && change->value_len != 0)
+	if (status != KV_OK)
+		return status;
+	if (change->value_len != 0)
 		memcpy(to, from, change->value_len);
-	return status;
+	place_seal(place);
+	return KV_OK;
 }
 
 /* Puts the old value, cut or filled up, and the patch together aside. */
@@ -52,9 +55,12 @@ static int patch(kv_store *store, struct place *place, const struct kv_change *c
 		memcpy(copy + change->patch_offset, change->value, change->patch_len);
 	int status = place_put(store, place, change->value_len, change->expiry, change->tag, &to);
 
-	if (status == KV_OK && change->value_len != 0)
+	if (status != KV_OK)
+		return status;
+	if (change->value_len != 0)
 		memcpy(to, copy, change->value_len);
-	return status;
+	place_seal(place);
+	return KV_OK;
 }
 
 static int retag(kv_store *store, struct place *place, const struct kv_change *change)
@@ -74,6 +80,8 @@ int update_at(kv_store *store, struct kv_op *op, struct place *place)
 	struct kv_entry entry = {.size = sizeof entry};
 	struct kv_change change = {.size = sizeof change};
 
+	if (place->found && place->value_len > SUM_AT_ONCE && !place_whole(place))
+		return KV_CORRUPT;
 	if (place->found) {
 		entry.present = 1;
 		entry.value = place->value;

@@ -1,8 +1,8 @@
 #!/bin/sh
-# run.sh - lmdb on disk: kept, grown, full, failing, killed, cut off from its power, larger
-# than memory.  Usage: run.sh [DIR [CUTS [KILLS]]]; DIR (build/lmdb) is on a disk.
+# run.sh - lmdb on disk: kept, grown, full, failing, killed, cut off from its power, damaged, larger
+# than memory.  Usage: run.sh [DIR [CUTS [KILLS [STEP]]]]; DIR (build/lmdb) is on a disk.
 #
-# 10,000 cuts and 500 kills: run.sh build/lmdb 10000 500
+# 10,000 cuts, 500 kills and every byte damaged: run.sh build/lmdb 10000 500 1
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 engine=$(dirname "$here")
@@ -10,6 +10,7 @@ include=$(cd "$engine/../.." && pwd)
 out=${1:-$include/../build/lmdb}
 cuts=${2:-2000}
 kills=${3:-150}
+step=${4:-23}
 mkdir -p "$out"
 work=$(mktemp -d "$out/work.XXXXXX")
 group=
@@ -68,7 +69,7 @@ large() { # as `large 192`, with 64 MiB of memory
 	)
 }
 
-build plain -O1 disk power large
+build plain -O1 disk power large flip
 sanitizers="-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 build asan "$sanitizers" disk power
 
@@ -91,6 +92,7 @@ run() { # PROGRAM ARGUMENTS
 }
 run plain-disk "$kills"
 run plain-power "$cuts" 1
+run plain-flip "$step"
 run asan-disk 5
 run asan-power 50 2
 large
