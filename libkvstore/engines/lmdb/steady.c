@@ -26,7 +26,9 @@
 #ifndef CHURN_LEAST
 #define CHURN_LEAST (16ull << 20) /* so much and an eighth of the data: a sync at once */
 #endif
+#ifndef CHURN_MOST
 #define CHURN_MOST 4u /* times that: writers wait for it */
+#endif
 
 /* One moment at which everything was on disk, as the file has it. */
 struct moment {
