@@ -98,8 +98,11 @@ asan: build ## the engines under ASan and UBSan, through the conformance suite
 	@tools/asan.sh
 
 crash: ## power cuts, damaged bytes, kills and failing calls, N times what make test does
-	@tools/need.sh gcc:gcc /usr/include/string.h:libc6-dev /usr/include/xxhash.h:libxxhash-dev
+	@tools/need.sh go git:git gcc:gcc /usr/include/string.h:libc6-dev /usr/include/lmdb.h:liblmdb-dev \
+		/usr/include/xxhash.h:libxxhash-dev
 	@libkvstore/engines/hash/test/run-crash.sh $(or $(N),10)
+	@$(GO) test ./tests/crash -count=1 -timeout 0 -v -kills $$((50 * $(or $(N),10)))
+	@$(GO) test ./tests/migrate -count=1 -timeout 0 -v -rounds $$((5 * $(or $(N),10)))
 
 fuzz: build ## every fuzzer for FUZZTIME (10s) each
 	@tools/fuzz.sh $(FUZZTIME)

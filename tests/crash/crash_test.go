@@ -4,6 +4,7 @@ package crash
 
 import (
 	"bytes"
+	"flag"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -24,8 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// kills is how often each mode is killed.
-const kills = 8
+var kills = flag.Int("kills", 50, "how often each mode is killed")
 
 // house is what outlives the daemon: the socket and the state directory.
 type house struct {
@@ -122,12 +122,13 @@ func TestKilledUnderLoad(t *testing.T) {
 			if err := load.Start(); err != nil {
 				t.Fatal(err)
 			}
-			for range kills {
+			for range *kills {
 				time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond)
 				h.end(syscall.SIGKILL)
 				h.start()
 				h.answers()
 			}
+			t.Logf("the daemon killed %d times with Sync=%s", *kills, sync)
 			stop.Close()
 			if err := load.Wait(); err != nil {
 				t.Errorf("%v\n%s\nthe daemon said:\n%s", err, &said, &h.log)
