@@ -101,7 +101,7 @@ A missing key prints nothing and exits with 1; see kvctl help exit-codes.`,
 		Args:              cobra.ArbitraryArgs,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		ValidArgsFunction: completeCommand,
+		ValidArgsFunction: a.completeLine,
 		RunE:              a.command,
 	}
 	cmd.SetOut(a.out)

@@ -16,8 +16,9 @@ func (a *app) completion() *cobra.Command {
 		Use:   "completion bash|zsh|fish",
 		Short: "print the completion script for a shell",
 		Long: `Prints the script that teaches a shell to complete the commands and options of
-kvctl. The packages install it already; this is for other installations.
-Completing never starts a daemon.`,
+kvctl, and keys: those of the running daemon, as far as they are found at once and
+can be typed as they are. The packages install it already; this is for other
+installations. Completing never starts a daemon.`,
 		Example: `  source <(kvctl completion bash)
   kvctl completion fish > ~/.config/fish/completions/kvctl.fish`,
 		Args:              exactly(1, "the shell (bash, zsh or fish)"),

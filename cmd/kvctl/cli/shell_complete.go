@@ -127,7 +127,7 @@ func (s *shell) complete(line []rune, cursor int) readline.Completions {
 	if options := left.options(); len(options) > 0 {
 		all = readline.CompleteValues(inCase(options, begun)...).Tag("options")
 	}
-	if strings.Contains(left.next(), "key") || left.next() == "source" || left.next() == "destination" {
+	if left.wantsKey() {
 		keys := s.keys.offer(unescaped(begun))
 		offers := make([]string, len(keys))
 		for i, key := range keys {

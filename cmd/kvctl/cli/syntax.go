@@ -81,6 +81,12 @@ type rest struct {
 	parts   []part   // what was not used yet
 }
 
+// wantsKey tells whether a key comes next.
+func (r rest) wantsKey() bool {
+	next := r.next()
+	return strings.Contains(next, "key") || next == "source" || next == "destination"
+}
+
 // after walks args along the syntax: plain words are taken in their order,
 // options drop out when they are used.
 func after(syntax string, args []string) rest {
