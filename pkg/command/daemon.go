@@ -39,17 +39,7 @@ func planMemoryPurge(c *Call) {
 
 func planMemoryStats(c *Call) {
 	c.Reply.Step = func(x *Exec, _ *Reply) {
-		fields := x.Host.MemoryStats()
-		x.W.Map(len(fields))
-		for _, f := range fields {
-			x.W.BulkString(f.Name)
-			switch v := f.Value.(type) {
-			case int64:
-				x.W.Int(v)
-			case float64:
-				x.W.Double(v)
-			}
-		}
+		writeFields(x.W, x.Host.MemoryStats())
 	}
 }
 

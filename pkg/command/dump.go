@@ -38,14 +38,10 @@ func planDump(c *Call) {
 
 // renderDump makes the payload around the value where it lies.
 func renderDump(w *resp.Writer, b *batch.Batch, r *Reply) {
-	o := b.Op(r.Op)
-	switch {
-	case failed(w, o, r):
-		return
-	case o.Status == batch.NotFound:
-		w.Null()
+	if !r.there(w, b) {
 		return
 	}
+	o := b.Op(r.Op)
 	value := o.ValueBytes()
 	head := appendDumpNumber([]byte{dumpString}, value)
 	if len(head) > 1 {

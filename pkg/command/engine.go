@@ -18,17 +18,23 @@ var engineHelp = []string{
 func planEngineStatus(c *Call) { c.Reply.Step = stepEngineStatus }
 
 func stepEngineStatus(x *Exec, _ *Reply) {
-	fields := x.Host.EngineStatus()
-	x.W.Map(len(fields))
+	writeFields(x.W, x.Host.EngineStatus())
+}
+
+// writeFields writes a map; what is neither a number nor text is null.
+func writeFields(w *resp.Writer, fields []Pair) {
+	w.Map(len(fields))
 	for _, f := range fields {
-		x.W.BulkString(f.Name)
+		w.BulkString(f.Name)
 		switch v := f.Value.(type) {
 		case int64:
-			x.W.Int(v)
+			w.Int(v)
+		case float64:
+			w.Double(v)
 		case string:
-			x.W.BulkString(v)
+			w.BulkString(v)
 		default:
-			x.W.Null()
+			w.Null()
 		}
 	}
 }

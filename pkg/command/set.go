@@ -307,12 +307,7 @@ func (c *Call) failIfThere() {
 }
 
 func renderIfThere(w *resp.Writer, b *batch.Batch, r *Reply) {
-	o := b.Op(r.Op)
-	switch {
-	case failed(w, o, r):
-	case o.Status == batch.NotFound:
-		w.Null()
-	default:
+	if r.there(w, b) {
 		w.Raw(r.Data)
 	}
 }

@@ -1,10 +1,8 @@
 package server
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -43,46 +41,29 @@ func durable(t *testing.T) (*gated, *Server, string) {
 	return g, srv, path
 }
 
-// line is a connection that asks with lines.
-type line struct {
-	t *testing.T
-	net.Conn
-	in *bufio.Reader
-}
-
-func dialLine(t *testing.T, path string) *line {
-	t.Helper()
-	c, err := net.Dial("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return &line{t, c, bufio.NewReader(c)}
-}
-
 // answer is the next line, which comes however long it takes.
-func (l *line) answer() string {
-	l.t.Helper()
-	l.SetReadDeadline(time.Now().Add(30 * time.Second))
-	text, err := l.in.ReadString('\n')
+func (c *caller) answer() string {
+	c.t.Helper()
+	c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	text, err := c.r.ReadString('\n')
 	if err != nil {
-		l.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	return strings.TrimSpace(text)
 }
 
-func (l *line) ask(format string, args ...any) string {
-	l.t.Helper()
-	fmt.Fprintf(l, format+"\r\n", args...)
-	return l.answer()
+func (c *caller) ask(format string, args ...any) string {
+	c.t.Helper()
+	fmt.Fprintf(c, format+"\r\n", args...)
+	return c.answer()
 }
 
 // silent wants no answer for a moment.
-func (l *line) silent() {
-	l.t.Helper()
-	l.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	if b, err := l.in.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
-		l.t.Errorf("answered before the disk had it: %q %v", b, err)
+func (c *caller) silent() {
+	c.t.Helper()
+	c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if b, err := c.r.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.t.Errorf("answered before the disk had it: %q %v", b, err)
 	}
 }
 
@@ -91,7 +72,7 @@ func (l *line) silent() {
 func TestAnswersWaitForTheDisk(t *testing.T) {
 	g, srv, path := durable(t)
 	srv.SetSync(SyncAlways)
-	writer, reader, closing := dialLine(t, path), dialLine(t, path), dialLine(t, path)
+	writer, reader, closing := call(t, path), call(t, path), call(t, path)
 	if got := reader.ask("GET k"); got != "$-1" {
 		t.Fatalf("a read with nothing to wait for: %s", got)
 	}
@@ -106,14 +87,14 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 	g.open.Store(true)
 	srv.SetSync(SyncAlways)
 	for _, want := range []struct {
-		from *line
+		from *caller
 		text string
 	}{{writer, "+OK"}, {reader, ":1"}, {reader, "+PONG"}, {closing, ":2"}, {closing, "+OK"}} {
 		if got := want.from.answer(); got != want.text {
 			t.Errorf("got %s, want %s", got, want.text)
 		}
 	}
-	if _, err := closing.in.ReadByte(); err == nil {
+	if _, err := closing.r.ReadByte(); err == nil {
 		t.Error("the connection stays open after QUIT")
 	}
 }
@@ -122,7 +103,7 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 func TestIntervalDoesNotWait(t *testing.T) {
 	g, _, path := durable(t)
 	g.open.Store(false)
-	c := dialLine(t, path)
+	c := call(t, path)
 	for i := range 20 {
 		if got := c.ask("SET k %d", i); got != "+OK" {
 			t.Fatal(got)
@@ -135,7 +116,7 @@ func TestIntervalDoesNotWait(t *testing.T) {
 func TestFailedSync(t *testing.T) {
 	g, srv, path := durable(t)
 	srv.SetSync(SyncAlways)
-	c, other := dialLine(t, path), dialLine(t, path)
+	c, other := call(t, path), call(t, path)
 	if got := c.ask("SET before 1"); got != "+OK" {
 		t.Fatal(got)
 	}

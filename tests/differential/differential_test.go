@@ -257,26 +257,35 @@ func TestAcrossSwaps(t *testing.T) {
 	}
 	g.noWalks = true
 	paths := []string{enginetest.Build(t, "hash", `KV_ENGINE_VERSION="0.1.1"`), enginetest.Build(t, "debug"), enginetest.Build(t, "hash")}
-	stop, done := make(chan struct{}), make(chan int)
+	stop := g.keepSwapping(paths)
+	g.run(*total / 5)
+	n := stop()
+	t.Logf("seed %d: %d commands compared across %d swaps", *seed, g.compared, n)
+	if n < 20 {
+		t.Errorf("only %d swaps", n)
+	}
+}
+
+// keepSwapping exchanges the engine for one path after the other until stop is
+// called, which tells how many times that was.
+func (g *rig) keepSwapping(paths []string) (stop func() int) {
+	end, done := make(chan struct{}), make(chan int)
 	go func() {
 		for n := 0; ; n++ {
 			select {
-			case <-stop:
+			case <-end:
 				done <- n
 				return
 			case <-time.After(time.Millisecond):
 			}
 			if _, err := g.host.Swap(engine.Request{Path: paths[n%len(paths)]}); err != nil {
-				t.Errorf("swap %d: %v", n, err)
+				g.t.Errorf("swap %d: %v", n, err)
 			}
 		}
 	}()
-	g.run(*total / 5)
-	close(stop)
-	n := <-done
-	t.Logf("seed %d: %d commands compared across %d swaps", *seed, g.compared, n)
-	if n < 20 {
-		t.Errorf("only %d swaps", n)
+	return func() int {
+		close(end)
+		return <-done
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"kvstored/pkg/engine"
 	"kvstored/pkg/engine/enginetest"
 )
 
@@ -149,23 +148,9 @@ func TestTransactionsAcrossSwaps(t *testing.T) {
 		t.Skip("-socket: a kvstored outside is not swapped from here")
 	}
 	paths := []string{enginetest.Build(t, "debug"), enginetest.Build(t, "hash")}
-	stop, done := make(chan struct{}), make(chan int)
-	go func() {
-		for n := 0; ; n++ {
-			select {
-			case <-stop:
-				done <- n
-				return
-			case <-time.After(time.Millisecond):
-			}
-			if _, err := g.host.Swap(engine.Request{Path: paths[n%len(paths)]}); err != nil {
-				t.Errorf("swap %d: %v", n, err)
-			}
-		}
-	}()
+	stop := g.keepSwapping(paths)
 	g.transactions(members, *total/5)
-	close(stop)
-	t.Logf("seed %d: %d requests across %d swaps", *seed, g.compared, <-done)
+	t.Logf("seed %d: %d requests across %d swaps", *seed, g.compared, stop())
 }
 
 // turn is what one client sends at once.

@@ -45,14 +45,20 @@ var odd = map[string]string{
 	"\xfe\r\nkey": "binary key", "quote\"s,;": `a "b", 'c' \`, "ünï": "ö€😀", "control": "\x01\x1b[2J\x7f", "key": "value",
 }
 
-// fill sets the odd keys, one with an expiry.
-func fill(t *testing.T, socket string) {
+func dial(t *testing.T, socket string) *client.Conn {
 	t.Helper()
 	c, err := client.Dial(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// fill sets the odd keys, one with an expiry.
+func fill(t *testing.T, socket string) {
+	t.Helper()
+	c := dial(t, socket)
 	for key, value := range odd {
 		if _, err := c.Do("SET", key, value); err != nil {
 			t.Fatal(err)
@@ -66,11 +72,7 @@ func fill(t *testing.T, socket string) {
 // holds compares a daemon's keys with the odd ones.
 func holds(t *testing.T, socket string) {
 	t.Helper()
-	c, err := client.Dial(socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := dial(t, socket)
 	for key, value := range odd {
 		if r, err := c.Do("GET", key); err != nil || r.Text() != value || r.IsNil() {
 			t.Errorf("%q is %q, not %q (%v)", key, r.Text(), value, err)
