@@ -174,10 +174,13 @@ func (b *Batch) Room() int { return MaxOps - b.n }
 // Op is operation i, 0 <= i < Len.
 func (b *Batch) Op(i int) *Op {
 	if uint(i) >= uint(b.n) {
-		panic(fmt.Sprintf("batch: operation %d of %d", i, b.n))
+		b.noOp(i)
 	}
 	return &b.ops[i]
 }
+
+// noOp is apart so that Op itself is inlined.
+func (b *Batch) noOp(i int) { panic(fmt.Sprintf("batch: operation %d of %d", i, b.n)) }
 
 // Events is the first event, nil when there is none; follow with Next.
 func (b *Batch) Events() *Event {

@@ -80,6 +80,7 @@ type Command struct {
 	Help []string
 
 	Index  int      // its own number, for figures; set when the table is made
+	Looks  bool     // it reads keys: hits and misses are counted; set like Index
 	parent *Command // of a subcommand; set when the table is made
 	full   string   // "client|list"
 

@@ -14,8 +14,9 @@ const MinRoom = 32
 // and who may call it, and plans it. Afterwards c.Reply says how to answer;
 // c.Reply.Cmd is nil for a command that does not exist.
 func Dispatch(c *Call) {
-	s := c.Session
-	*c.Reply = Reply{Proto: s.Proto, DB: s.DB, Session: s}
+	s, r := c.Session, c.Reply
+	*r = Reply{} // in place: a literal with fields would be made elsewhere and copied
+	r.Proto, r.DB, r.Session = s.Proto, s.DB, s
 	cmd := Lookup(c.Args[0])
 	if cmd == nil {
 		c.Cmd = nil
@@ -38,16 +39,8 @@ func Dispatch(c *Call) {
 		c.wrongArity()
 		return
 	}
-	if cmd.Flags&AdminOnly != 0 && !s.MayLoad {
-		c.Reply.Rejected = true
-		c.Fail(fmt.Sprintf("NOPERM %s is for root and the daemon's own user; why: it concerns everybody's data, "+
-			"and you are uid %d; fix: sudo kvctl %s", strings.ToUpper(cmd.words()), s.UID, strings.ToUpper(cmd.words())))
-		return
-	}
-	if cmd.Flags&LoadsCode != 0 && !s.MayLoad {
-		c.Reply.Rejected = true
-		c.Fail(fmt.Sprintf("NOPERM %s is for root and the daemon's own user; why: it loads code into the daemon, "+
-			"and you are uid %d; fix: sudo kvctl %s", strings.ToUpper(cmd.words()), s.UID, strings.ToUpper(cmd.words())))
+	if cmd.Flags&(AdminOnly|LoadsCode) != 0 && !s.MayLoad {
+		c.forbidden()
 		return
 	}
 	if c.Full && c.needsMemory() {
@@ -62,6 +55,18 @@ func Dispatch(c *Call) {
 		return
 	}
 	cmd.Plan(c)
+}
+
+// forbidden refuses what is for root and the daemon's own user.
+func (c *Call) forbidden() {
+	why := "it concerns everybody's data"
+	if c.Cmd.Flags&AdminOnly == 0 {
+		why = "it loads code into the daemon"
+	}
+	words := strings.ToUpper(c.Cmd.words())
+	c.Reply.Rejected = true
+	c.Fail(fmt.Sprintf("NOPERM %s is for root and the daemon's own user; why: %s, and you are uid %d; fix: sudo kvctl %s",
+		words, why, c.Session.UID, words))
 }
 
 // subcommand finds one by name, nil when there is none.

@@ -45,7 +45,12 @@ func Lookup(name []byte) *Command {
 	if len(name) == 0 {
 		return nil
 	}
-	first, last := words(name)
+	var first, last uint64
+	if len(name) == 3 { // GET, SET and DEL: as words would, without the call
+		first = uint64(name[0]) | uint64(name[1])<<8 | uint64(name[2])<<16
+	} else {
+		first, last = words(name)
+	}
 	for i := slot(first, last, len(name)); ; i = (i + 1) % indexSize {
 		e := &index[i]
 		switch {

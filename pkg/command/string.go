@@ -19,7 +19,12 @@ func planGet(c *Call) {
 }
 
 func renderGet(w *resp.Writer, b *batch.Batch, r *Reply) {
-	writeGot(w, b.Op(r.Op), r)
+	o := b.Op(r.Op)
+	if o.Status == batch.OK && o.Pin == 0 && o.ValueLen < resp.RefLength {
+		w.Bulk(o.ValueBytes()) // as writeGot would
+		return
+	}
+	writeGot(w, o, r)
 }
 
 // writeGot writes the value of a Get, null for a missing key, or its error.

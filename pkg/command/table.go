@@ -62,8 +62,9 @@ func init() {
 
 var numbered int
 
-// number gives the command its Index.
+// number gives the command its Index, and what else follows from its row.
 func (cmd *Command) number() {
+	cmd.Looks = cmd.Flags&ReadOnly != 0 && cmd.FirstKey != 0
 	cmd.Index = numbered
 	numbered++
 }

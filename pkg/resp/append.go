@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"encoding/binary"
 	"math"
 	"strconv"
 )
@@ -71,9 +72,26 @@ func (w *Writer) Int(n int64) {
 
 // Bulk appends a copy of b as a bulk string.
 func (w *Writer) Bulk(b []byte) {
-	w.line('$', int64(len(b)))
-	w.Buf = append(w.Buf, b...)
-	w.crlf()
+	at, n := len(w.Buf), len(b)
+	if n >= 100 || cap(w.Buf)-at < n+7 {
+		w.line('$', int64(n))
+		w.Buf = append(w.Buf, b...)
+		w.crlf()
+		return
+	}
+	// All at once: most values are short, and there is room.
+	to := w.Buf[at : at+n+7]
+	head := 4
+	if n < 10 {
+		binary.LittleEndian.PutUint32(to, '$'|uint32('0'+n)<<8|'\r'<<16|'\n'<<24)
+	} else {
+		binary.LittleEndian.PutUint32(to, '$'|uint32('0'+n/10)<<8|uint32('0'+n%10)<<16|'\r'<<24)
+		to[4] = '\n'
+		head = 5
+	}
+	end := head + copy(to[head:], b)
+	to[end], to[end+1] = '\r', '\n'
+	w.Buf = w.Buf[:at+end+2]
 }
 
 // BulkString appends a copy of s as a bulk string.

@@ -8,6 +8,7 @@ package resp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 )
 
@@ -77,18 +78,23 @@ func (p *Parser) Next(buf []byte) (int, error) {
 // quick takes the common request: complete, with short length lines that end
 // in CRLF. It returns 0 for every other one, which the careful way then takes.
 func (p *Parser) quick(buf []byte) int {
-	count, i := short(buf, 1)
+	count, i := length(buf, 0, '*')
 	if i == 0 || count == 0 {
 		return 0
 	}
 	args := p.Args[:0]
 	for ; count > 0; count-- {
-		if i >= len(buf) || buf[i] != '$' {
+		var size, data int
+		if len(buf)-i >= 8 {
+			size, data = brief(binary.LittleEndian.Uint64(buf[i:]), '$')
+		}
+		if data > 0 {
+			data += i
+		} else if size, data = length(buf, i, '$'); data == 0 {
 			return 0
 		}
-		size, data := short(buf, i+1)
 		end := data + size
-		if data == 0 || end+2 > len(buf) {
+		if end+2 > len(buf) {
 			return 0
 		}
 		args = append(args, buf[data:end:end])
@@ -96,6 +102,34 @@ func (p *Parser) quick(buf []byte) int {
 	}
 	p.Args = args
 	return i
+}
+
+// brief reads a length line of one or two digits, as most are, from the eight
+// bytes in w. next is its length, 0 when something else is there.
+func brief(w, kind uint64) (n, next int) {
+	const one, two = '\r'<<16 | '\n'<<24, '\r'<<24 | '\n'<<32
+	first, second := w>>8&0xff-'0', w>>16&0xff-'0'
+	if w&0xffff00ff == kind|one && first <= 9 {
+		return int(first), 4
+	}
+	if w&0xffff0000ff == kind|two && first-1 <= 8 && second <= 9 {
+		return int(first*10 + second), 5
+	}
+	return 0, 0
+}
+
+// length reads the length line of this kind at buf[i:]; next is 0 when it is
+// none, or one for the careful way.
+func length(buf []byte, i int, kind byte) (n, next int) {
+	if i >= len(buf) || buf[i] != kind {
+		return 0, 0
+	}
+	if len(buf)-i >= 8 {
+		if n, next = brief(binary.LittleEndian.Uint64(buf[i:]), uint64(kind)); next > 0 {
+			return n, i + next
+		}
+	}
+	return short(buf, i+1)
 }
 
 // short reads a number of one to four digits without leading zeros and CRLF

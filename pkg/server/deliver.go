@@ -128,7 +128,10 @@ func (w *worker) renderOne(r *command.Reply) {
 	case r.Render != nil:
 		r.Render(&w.out, w.batch, r)
 	}
-	w.account(r, w.out.Buf[at:])
+	w.stats.tally(r, w.batch, w.out.Buf[at:])
+	if cost := w.stats.cost(r); cost >= w.slowAt {
+		w.slow(r, cost)
+	}
 	if r.Muted {
 		w.mute(&w.out, at, refs)
 	}

@@ -77,7 +77,29 @@ func (st *statistics) cost(r *command.Reply) uint64 {
 }
 
 // tally counts one request that was answered; text is its reply's beginning.
-func (st *statistics) tally(r *command.Reply, b *batch.Batch, failed bool, text []byte) {
+func (st *statistics) tally(r *command.Reply, b *batch.Batch, text []byte) {
+	failed := len(text) > 0 && text[0] == '-'
+	if failed || r.Cmd == nil || r.Rejected || r.Queued || r.Step != nil || r.N > 1 {
+		st.tallyRare(r, b, failed, text)
+		return
+	}
+	// One operation that was carried out, as most are.
+	st.once(r.Cmd.Index)
+	if r.Cmd.Looks && r.Render != nil && r.Op < b.Len() {
+		st.lookup(b.Op(r.Op).Status)
+	}
+}
+
+// once counts one operation of the command with this Index.
+func (st *statistics) once(i int) {
+	if st.inTick[i] == 0 {
+		st.met = append(st.met, i)
+	}
+	st.inTick[i]++
+}
+
+// tallyRare is tally for what is not one operation that was carried out.
+func (st *statistics) tallyRare(r *command.Reply, b *batch.Batch, failed bool, text []byte) {
 	if failed {
 		st.countError(text)
 	}
@@ -85,21 +107,17 @@ func (st *statistics) tally(r *command.Reply, b *batch.Batch, failed bool, text 
 		return
 	}
 	i := r.Cmd.Index
-	c := &st.cmds[i]
 	if r.Rejected {
-		c.rejected++
+		st.cmds[i].rejected++
 		return
 	}
 	if failed {
-		c.failed++
+		st.cmds[i].failed++
 	}
 	if r.Step == nil && r.N <= 1 {
-		if st.inTick[i] == 0 {
-			st.met = append(st.met, i)
-		}
-		st.inTick[i]++
+		st.once(i)
 	} else {
-		c.add(1, st.cost(r))
+		st.cmds[i].add(1, st.cost(r))
 	}
 	st.lookups(r, b)
 }
@@ -141,18 +159,22 @@ func (c *commandStats) add(n, nanos uint64) {
 	_ = c.took.RecordValues(int64(min(max(nanos, histogramLeast), histogramMost)), int64(n)) // within its bounds
 }
 
-// lookups counts the keys that a reading command found and did not find.
+// lookups counts the keys that a command that Looks found and did not find.
 func (st *statistics) lookups(r *command.Reply, b *batch.Batch) {
-	if r.Render == nil || r.Cmd.Flags&command.ReadOnly == 0 || r.Cmd.FirstKey == 0 {
+	if r.Render == nil || !r.Cmd.Looks {
 		return
 	}
 	for i := r.Op; i < r.Op+max(r.N, 1) && i < b.Len(); i++ {
-		switch b.Op(i).Status {
-		case batch.OK:
-			st.hits++
-		case batch.NotFound:
-			st.misses++
-		}
+		st.lookup(b.Op(i).Status)
+	}
+}
+
+func (st *statistics) lookup(s batch.Status) {
+	switch s {
+	case batch.OK:
+		st.hits++
+	case batch.NotFound:
+		st.misses++
 	}
 }
 

@@ -191,6 +191,7 @@ func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor
 	}
 	cl.from = len(w.replies)
 	defer func() { cl.to = len(w.replies) }()
+	w.call.Session, w.call.Batch, w.call.Full = &cl.Session, w.batch, w.s.o.Engine.Full()
 	most := min(cl.from+cl.allowance(), tickRequests)
 	for {
 		// A line is unescaped in place, so it is not parsed before there is
@@ -249,7 +250,9 @@ func (w *worker) unfinished(cl *client, p *resp.Parser, left int, err error) (ne
 // plan turns one request into operations and a reply to be made. raw is the
 // request as it came.
 func (w *worker) plan(cl *client, args [][]byte, raw []byte) reactor.Verdict {
-	w.begin()
+	if !w.inTick {
+		w.begin()
+	}
 	i := len(w.replies)
 	if i < cap(w.replies) {
 		w.replies = w.replies[:i+1] // Dispatch overwrites all of it
@@ -258,8 +261,7 @@ func (w *worker) plan(cl *client, args [][]byte, raw []byte) reactor.Verdict {
 	}
 	r := &w.replies[i]
 	c := &w.call
-	c.Cmd, c.Args, c.Session, c.Batch, c.Now, c.Reply = nil, args, &cl.Session, w.batch, w.now, r
-	c.Full = w.s.o.Engine.Full()
+	c.Args, c.Now, c.Reply = args, w.now, r
 	cl.LastSeen = w.now
 	cl.Commands++
 	from := w.batch.Len()
@@ -274,8 +276,7 @@ func (w *worker) plan(cl *client, args [][]byte, raw []byte) reactor.Verdict {
 	}
 	if r.Step == nil {
 		w.stats.weight += uint64(max(r.N, 1))
-	}
-	if r.Step != nil {
+	} else {
 		r.Op = w.batch.Len()
 		w.steps = append(w.steps, step{i, cl})
 		if r.Cut || r.Cmd != nil && r.Cmd.Group == "scripting" {
@@ -447,15 +448,6 @@ func (w *worker) Answer(c *reactor.Conn) {
 		w.refs = append(w.refs, reactor.Ref(ref))
 	}
 	w.r.Send(c, out.Buf, w.refs)
-}
-
-// account counts one request; text is its reply.
-func (w *worker) account(r *command.Reply, text []byte) {
-	failed := len(text) > 0 && text[0] == '-'
-	w.stats.tally(r, w.batch, failed, text)
-	if cost := w.stats.cost(r); cost >= w.slowAt {
-		w.slow(r, cost)
-	}
 }
 
 // mute takes back the reply that begins at `at`: its client does not want it.
