@@ -46,8 +46,9 @@ static int lmdb_open(const struct kv_open *open, kv_store **out)
 }
 
 /*
- * The engine syncs by itself: commit() waits for the disk if it is asked to, without
- * that a thread of the engine syncs, from maintain() on.
+ * When somebody waits, what is written goes to the journal too, which the host syncs beside the
+ * store (steady.h, journal.h); the first such commit() syncs the data itself, and waits.
+ * Where nobody does, a thread of the engine syncs, from maintain() on.
  */
 static int lmdb_commit(kv_store *store, struct kv_commit *commit)
 {

@@ -1,7 +1,7 @@
 /*
  * entry.c - finding, writing and removing one entry
  */
-#include "store.h"
+#include "journal.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -83,12 +83,13 @@ bool place_whole(const struct place *place)
 			    place->value_len);
 }
 
-void place_seal(const struct place *place)
+void place_seal(kv_store *store, const struct place *place)
 {
 	char *key = (char *)(uintptr_t)place->value - place->key_len;
 	uint32_t sum = sum_of(&place->record, key, place->value_len);
 
 	memcpy(key - sizeof place->record + offsetof(struct record, sum), &sum, sizeof sum);
+	journal_set(store, place);
 }
 
 /* Whether the record that was read is of the place's key; takes it if so. */
@@ -277,8 +278,10 @@ int place_put(kv_store *store, struct place *place, uint64_t value_len, int64_t 
 int place_remove(kv_store *store, struct place *place)
 {
 	MDB_val key = {ID_SIZE, place->id};
-	int rc = index_remove(store, place->record.expiry, place->id);
+	int rc;
 
+	journal_remove(store, place); /* its key may lie in the entry */
+	rc = index_remove(store, place->record.expiry, place->id);
 	if (rc == 0)
 		rc = mdb_del(store->txn, store->entries, &key, NULL);
 	if (rc != 0)

@@ -4,6 +4,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "journal.h"
 #include "steady.h"
 
 #include <errno.h>
@@ -124,6 +125,7 @@ int txn_write(kv_store *store)
 	store->writing = true;
 	store->fault = 0;
 	store->touched = 0;
+	journal_begin(store);
 	return 0;
 }
 
@@ -147,6 +149,7 @@ void txn_abort(kv_store *store)
 		mdb_cursor_close(store->cursor);
 		mdb_txn_abort(store->txn);
 		spaces_revert(store);
+		journal_end(store, false);
 	} else {
 		mdb_txn_reset(store->txn);
 	}
@@ -174,6 +177,7 @@ int txn_commit(kv_store *store)
 	rc = mdb_txn_commit(store->txn); /* frees it in any case */
 	store->txn = NULL;
 	store->cursor = NULL;
+	journal_end(store, rc == 0);
 	if (rc != 0) {
 		spaces_revert(store);
 		return rc;

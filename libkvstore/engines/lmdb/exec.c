@@ -106,7 +106,7 @@ static int op_set(kv_store *store, struct kv_op *op, struct place *place)
 		return status;
 	if (op->value_len != 0)
 		memcpy(to, op->value, op->value_len);
-	place_seal(place);
+	place_seal(store, place);
 	return KV_OK;
 }
 

@@ -1,7 +1,7 @@
 /*
  * space.c - the spaces: numbers, epochs, figures
  */
-#include "store.h"
+#include "journal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -149,6 +149,7 @@ int space_clear(kv_store *store, struct space *space)
 	subtract(&store->all, &space->now.figures);
 	space->now.figures = (struct figures){0};
 	space->now.epoch = ++store->info.last_epoch;
+	journal_clear(store, space);
 	return KV_OK;
 }
 

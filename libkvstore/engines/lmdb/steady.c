@@ -4,6 +4,8 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "journal.h"
+#include "moment.h"
 #include "steady.h"
 
 #include <errno.h>
@@ -15,31 +17,16 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-#define MAGIC "kvlmdb-1"
-#define META_BYTES 512u /* of a meta page: more than LMDB uses of it */
-#define SLOT 4096u      /* two of them take turns: one is whole, whatever happens */
-#define BOOT 40u
 #define EVERY 500 /* ms between two syncs in the background */
+#define EVERY_NOTED 5000 /* the same while there is a journal */
+#define IDLE_MOST 2u /* so many moments without anybody waiting: no journal any more */
+#define NOTED_LONG (64ull << 20) /* a journal as long as this: a sync at once */
 #ifndef CHURN_LEAST
 #define CHURN_LEAST (16ull << 20) /* so much and an eighth of the data: a sync at once */
 #endif
 #ifndef CHURN_MOST
 #define CHURN_MOST 4u /* times that: writers wait for it */
 #endif
-
-/* One moment at which everything was on disk, as the file has it. */
-struct moment {
-	char magic[8];
-	uint64_t sequence;
-	uint32_t page; /* bytes of a page of the data */
-	uint32_t closed; /* 1: the store was closed in order after this */
-	char boot[BOOT]; /* which start of the machine it was in */
-	unsigned char meta[2][META_BYTES];
-	uint64_t sum;
-};
 
 struct steady {
 	int fd; /* of the file, locked */
@@ -50,6 +37,9 @@ struct steady {
 	uint64_t sequence;
 	bool opened; /* the environment is open */
 	uint64_t reported; /* store->writes of which steady_commit() has told the outcome */
+	uint64_t mark;     /* the last that a commit told */
+	unsigned idle;     /* moments begun since somebody waited for a commit */
+	bool cut; /* the power was: the journal is to be done once more */
 
 	MDB_txn *held; /* the reader of the last moment; NULL: there is none yet */
 	uint64_t held_writes; /* store->writes then */
@@ -71,133 +61,29 @@ struct steady {
 
 /* ----------------------------------------------------------------- moments */
 
-static uint64_t sum_of(const struct moment *m)
+static int put_moment(struct steady *s, struct moment *m)
 {
-	return XXH3_64bits(m, offsetof(struct moment, sum));
-}
+	int rc = moment_write(s->fd, m);
 
-/* Reads all n bytes at an offset; false: there are not as many, or an error. */
-static bool read_at(int fd, void *to, size_t n, off_t offset)
-{
-	ssize_t got;
-
-	do
-		got = pread(fd, to, n, offset);
-	while (got < 0 && errno == EINTR);
-	return got == (ssize_t)n;
-}
-
-/* Writes all; 0 or an errno. */
-static int write_at(int fd, const void *from, size_t n, off_t offset)
-{
-	const char *p = from;
-
-	while (n > 0) {
-		ssize_t put = pwrite(fd, p, n, offset);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return put < 0 ? errno : EIO;
-		p += put;
-		n -= (size_t)put;
-		offset += put;
-	}
-	return 0;
-}
-
-static int sync_fd(int fd)
-{
-	int rc;
-
-	do
-		rc = fdatasync(fd);
-	while (rc != 0 && errno == EINTR);
-	return rc != 0 ? errno : 0;
-}
-
-/* The newest whole moment of the file; false: none. */
-static bool read_moment(int fd, struct moment *newest)
-{
-	struct moment m;
-	bool found = false;
-
-	for (off_t slot = 0; slot < 2; slot++) {
-		if (!read_at(fd, &m, sizeof m, slot * SLOT) || m.sum != sum_of(&m) ||
-		    memcmp(m.magic, MAGIC, sizeof m.magic) != 0)
-			continue;
-		if (!found || m.sequence > newest->sequence)
-			*newest = m;
-		found = true;
-	}
-	return found;
-}
-
-static int write_moment(int fd, struct moment *m)
-{
-	int rc;
-
-	m->sum = sum_of(m);
-	rc = write_at(fd, m, sizeof *m, (off_t)(m->sequence % 2) * SLOT);
-	return rc != 0 ? rc : sync_fd(fd);
+	return rc != 0 ? rc : file_sync(s->fd);
 }
 
 /* The present moment, which is not yet on disk.  No transaction writes. */
 static int describe(struct steady *s, struct moment *m)
 {
 	memset(m, 0, sizeof *m);
-	memcpy(m->magic, MAGIC, sizeof m->magic);
+	memcpy(m->magic, MOMENT_MAGIC, sizeof m->magic);
 	memcpy(m->boot, s->boot, sizeof m->boot);
 	m->sequence = s->sequence + 1;
 	m->page = s->page;
 	for (unsigned i = 0; i < 2; i++)
-		if (!read_at(s->data, m->meta[i], META_BYTES, (off_t)i * s->page))
+		if (!file_read(s->data, m->meta[i], META_BYTES, (off_t)i * s->page))
 			return EIO;
 	s->sequence++;
 	return 0;
 }
 
 /* ---------------------------------------------------------------- power cut */
-
-/* Which start of the machine this is: 32 digits, or "" when nobody says.  A service that
- * sees no /proc/sys is told by its unit. */
-static void read_boot(char boot[BOOT])
-{
-	const char *told = getenv("KVSTORED_BOOT_ID");
-	char text[BOOT] = "";
-	size_t n = 0;
-
-	if (told == NULL || told[0] == '\0') {
-		int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-
-		if (fd >= 0) {
-			if (read(fd, text, sizeof text - 1) < 0)
-				text[0] = '\0';
-			close(fd);
-		}
-		told = text;
-	}
-	memset(boot, 0, BOOT);
-	for (; *told != '\0' && n < BOOT - 1; told++)
-		if (*told != '-' && *told != '\n')
-			boot[n++] = *told;
-}
-
-/* Puts the meta pages of a moment back into the data. */
-static int put_back(const char *path, const struct moment *m)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	int rc = 0;
-
-	if (fd < 0)
-		return errno;
-	for (unsigned i = 0; i < 2 && rc == 0; i++)
-		rc = write_at(fd, m->meta[i], META_BYTES, (off_t)i * m->page);
-	if (rc == 0)
-		rc = sync_fd(fd);
-	close(fd);
-	return rc;
-}
 
 /* Judges what the last user of the store left. */
 static int recover(kv_store *store, const struct kv_open *open, const char *data)
@@ -206,7 +92,7 @@ static int recover(kv_store *store, const struct kv_open *open, const char *data
 	struct moment m;
 	int rc;
 
-	if (!read_moment(s->fd, &m))
+	if (!moment_read(s->fd, &m))
 		return fail(open, KV_CORRUPT,
 			    "%s/steady is damaged, so nobody can tell whether data.mdb is whole; "
 			    "copy the directory away, and try what mdb_dump of LMDB reads there",
@@ -214,11 +100,12 @@ static int recover(kv_store *store, const struct kv_open *open, const char *data
 	s->sequence = m.sequence;
 	if (m.closed || (s->boot[0] != '\0' && memcmp(s->boot, m.boot, BOOT) == 0))
 		return KV_OK;
-	rc = put_back(data, &m);
+	s->cut = true;
+	rc = moment_put_back(data, &m);
 	if (rc != 0)
 		return fail(open, status_of(rc), "%s: cannot be recovered: %s", data, strerror(rc));
-	say(store, KV_LOG_WARNING, "the machine stopped while the store was open: it is as it was "
-	    "when it was last synced, at most about a second earlier");
+	say(store, KV_LOG_WARNING, "the machine stopped while the store was open: it goes back to when "
+	    "it was last synced, and does once more what its journal has");
 	return KV_OK;
 }
 
@@ -232,10 +119,11 @@ int steady_open(kv_store *store, const struct kv_open *open, bool fresh)
 	if (s == NULL)
 		return fail(open, KV_NO_MEMORY, "no memory for a store");
 	s->fd = s->data = s->dir = -1;
+	s->idle = IDLE_MOST;
 	store->steady = s;
 	pthread_mutex_init(&s->mutex, NULL);
 	pthread_cond_init(&s->change, NULL);
-	read_boot(s->boot);
+	moment_boot(s->boot);
 	s->dir = openat(AT_FDCWD, open->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dir >= 0)
 		s->fd = openat(s->dir, "steady", O_RDWR | O_CLOEXEC | (fresh ? O_CREAT : 0), 0600);
@@ -244,6 +132,11 @@ int steady_open(kv_store *store, const struct kv_open *open, bool fresh)
 			    open->state_dir, open->state_dir, strerror(errno));
 	if (flock(s->fd, LOCK_EX | LOCK_NB) != 0)
 		return fail(open, KV_REFUSED, "the store in %s is open already", open->state_dir);
+	int rc = journal_open(store, s->dir);
+
+	if (rc != 0)
+		return fail(open, status_of(rc), "the journal in %s cannot be opened: %s",
+			    open->state_dir, strerror(rc));
 	if (fresh)
 		return KV_OK;
 	if (snprintf(path, sizeof path, "%s/data.mdb", open->state_dir) >= (int)sizeof path)
@@ -259,9 +152,29 @@ static int hold(kv_store *store, MDB_txn **reader)
 	return mdb_txn_begin(store->env, NULL, MDB_RDONLY, reader);
 }
 
+/*
+ * Does what the journal has since the moment that was gone back to.  The reader of that moment,
+ * for which its pages stay as they are, is *before: the power may be cut again.
+ */
+static int redo_journal(kv_store *store, MDB_txn **before)
+{
+	struct steady *s = store->steady;
+	uint64_t moment = s->sequence, last = journal_last_moment(store);
+	int rc = 0;
+
+	if (s->cut)
+		rc = hold(store, before);
+	if (s->cut && rc == 0)
+		rc = journal_replay(store, moment);
+	if (last > s->sequence)
+		s->sequence = last;
+	return rc;
+}
+
 int steady_begin(kv_store *store, bool fresh)
 {
 	struct steady *s = store->steady;
+	MDB_txn *before = NULL;
 	MDB_stat stat;
 	int rc = mdb_env_get_fd(store->env, &s->data);
 
@@ -273,13 +186,17 @@ int steady_begin(kv_store *store, bool fresh)
 	s->opened = true;
 	if (fresh)
 		return 0;
-	rc = sync_fd(s->data);
+	rc = redo_journal(store, &before);
+	if (rc == 0)
+		rc = file_sync(s->data);
 	if (rc == 0)
 		rc = hold(store, &s->held);
+	if (before != NULL)
+		mdb_txn_abort(before);
 	if (rc == 0)
 		rc = describe(s, &s->moment);
 	if (rc == 0)
-		rc = write_moment(s->fd, &s->moment);
+		rc = put_moment(s, &s->moment);
 	if (rc == 0 && fsync(s->dir) != 0)
 		rc = errno;
 	return rc;
@@ -290,9 +207,9 @@ int steady_begin(kv_store *store, bool fresh)
 /* Data first: what the moment leads to must be there before it is. */
 static int do_job(struct steady *s)
 {
-	int rc = sync_fd(s->data);
+	int rc = file_sync(s->data);
 
-	return rc != 0 ? rc : write_moment(s->fd, &s->moment);
+	return rc != 0 ? rc : put_moment(s, &s->moment);
 }
 
 static void *work(void *arg)
@@ -331,8 +248,12 @@ static int start_thread(struct steady *s)
 	return rc;
 }
 
-/* Prepares the job that makes the present moment the steady one. */
-static int prepare(kv_store *store)
+/*
+ * Prepares the job that makes the present moment the steady one.  waits: somebody does, until
+ * it is.  A journal that goes on has all since the moment before, too; one that begins is worth
+ * nothing until its moment is on disk, so that it begins only where that is waited for.
+ */
+static int prepare(kv_store *store, bool waits)
 {
 	struct steady *s = store->steady;
 	int rc = hold(store, &s->next);
@@ -345,14 +266,27 @@ static int prepare(kv_store *store)
 		s->next = NULL;
 		return rc;
 	}
+	if (s->idle++ < IDLE_MOST && (waits || journal_on(store)))
+		journal_start(store, s->moment.sequence);
+	else
+		journal_stop(store);
 	s->next_writes = store->writes;
 	s->next_churn = store->churn;
 	s->error = 0;
 	return 0;
 }
 
-/* Takes the outcome of a job that is done.  After a failed sync nobody knows what the
- * disk has: nothing is written any more. */
+/* After a failed sync nobody knows what the disk has: nothing is written any more. */
+static void sync_failed(kv_store *store, int error)
+{
+	store->broken = error == ENOSPC ? KV_NO_SPACE : KV_IO;
+	journal_fail(store);
+	say(store, KV_LOG_ERROR,
+	    "the store cannot be synced (%s): writes are refused until it is opened again",
+	    strerror(error));
+}
+
+/* Takes the outcome of a job that is done. */
 static void finish(kv_store *store)
 {
 	struct steady *s = store->steady;
@@ -367,10 +301,7 @@ static void finish(kv_store *store)
 		s->held_churn = s->next_churn;
 	} else {
 		mdb_txn_abort(s->next);
-		store->broken = s->error == ENOSPC ? KV_NO_SPACE : KV_IO;
-		say(store, KV_LOG_ERROR,
-		    "the store cannot be synced (%s): writes are refused until it is opened again",
-		    strerror(s->error));
+		sync_failed(store, s->error);
 	}
 	s->next = NULL;
 }
@@ -402,7 +333,7 @@ static void begin_job(kv_store *store, int64_t now)
 	struct steady *s = store->steady;
 
 	s->began = now;
-	if (start_thread(s) != 0 || prepare(store) != 0)
+	if (start_thread(s) != 0 || prepare(store, false) != 0)
 		return;
 	pthread_mutex_lock(&s->mutex);
 	s->busy = true;
@@ -419,7 +350,9 @@ void steady_advance(kv_store *store, int64_t now, int64_t *next)
 	if (store->broken != KV_OK || s->held == NULL ||
 	    (s->next == NULL && store->writes == s->held_writes))
 		return;
-	if (s->next == NULL && (now < s->began || now - s->began >= EVERY))
+	int64_t every = journal_on(store) ? EVERY_NOTED : EVERY;
+
+	if (s->next == NULL && (now < s->began || now - s->began >= every))
 		begin_job(store, now);
 	if (*next == 0 || *next > now + EVERY)
 		*next = now + EVERY;
@@ -431,20 +364,26 @@ static uint64_t churn_allowed(const kv_store *store)
 	return CHURN_LEAST + store->all.stored / 8;
 }
 
+/* Whether so much was written since the last moment. */
+static bool wrote(const kv_store *store, uint64_t bytes)
+{
+	return (store->churn - store->steady->held_churn) * store->steady->page >= bytes;
+}
+
 void steady_wrote(kv_store *store, int64_t now)
 {
 	struct steady *s = store->steady;
 	uint64_t allowed = churn_allowed(store);
 
 	if (s->held == NULL || store->broken != KV_OK ||
-	    (store->churn - s->held_churn) * s->page < allowed)
+	    (!wrote(store, allowed) && journal_length(store) < NOTED_LONG))
 		return;
 	if (!is_busy(s))
 		finish(store);
-	if ((store->churn - s->held_churn) * s->page >= CHURN_MOST * allowed)
+	if (wrote(store, CHURN_MOST * allowed))
 		wait_for_job(store);
 	if (s->next == NULL && store->broken == KV_OK &&
-	    (store->churn - s->held_churn) * s->page >= allowed)
+	    (wrote(store, allowed) || journal_length(store) >= NOTED_LONG))
 		begin_job(store, now);
 }
 
@@ -457,7 +396,7 @@ int steady_sync(kv_store *store)
 		return KV_OK;
 	if (store->broken != KV_OK)
 		return store->broken;
-	int rc = prepare(store);
+	int rc = prepare(store, true);
 
 	if (rc != 0)
 		return status_of(rc);
@@ -473,13 +412,11 @@ int steady_sync(kv_store *store)
 static int first_moment(kv_store *store, struct kv_commit *commit)
 {
 	struct steady *s = store->steady;
-	int rc = prepare(store);
+	int rc = prepare(store, true);
 
 	if (rc != 0)
 		return status_of(rc);
-	s->moment.sum = sum_of(&s->moment);
-	s->error = write_at(s->fd, &s->moment, sizeof s->moment,
-			    (off_t)(s->moment.sequence % 2) * SLOT);
+	s->error = moment_write(s->fd, &s->moment);
 	finish(store);
 	commit->fd_count = 3;
 	commit->fd[0] = s->data;
@@ -489,17 +426,34 @@ static int first_moment(kv_store *store, struct kv_commit *commit)
 	return store->broken;
 }
 
+/* What the host says of its own syncs. */
+static void hear(kv_store *store, const struct kv_commit *commit)
+{
+	if (commit->sync_error != 0 && store->broken == KV_OK)
+		sync_failed(store, commit->sync_error);
+}
+
 int steady_commit(kv_store *store, struct kv_commit *commit, bool wait)
 {
 	struct steady *s = store->steady;
+	bool news = s->held == NULL || s->reported != store->writes;
+	int status = KV_OK;
 
-	if (!wait)
-		return KV_OK; /* it outlives the process already */
-	if (s->held != NULL && s->reported == store->writes)
-		return KV_OK;
-	int status = s->held != NULL ? steady_sync(store) : first_moment(store, commit);
-
-	s->reported = store->writes;
+	hear(store, commit);
+	if (wait)
+		s->idle = 0;
+	if (journal_on(store))
+		journal_write(store);
+	if (journal_on(store) && s->held != NULL)
+		status = news ? store->broken : KV_OK;
+	else if (wait && news)
+		status = s->held != NULL ? steady_sync(store) : first_moment(store, commit);
+	else
+		news = false;
+	if (news)
+		s->reported = s->mark = store->writes;
+	commit->mark = s->mark;
+	journal_descriptors(store, commit);
 	return status;
 }
 
@@ -526,7 +480,7 @@ static void note_closed(kv_store *store)
 	if (steady_sync(store) != KV_OK || store->broken != KV_OK || describe(s, &m) != 0)
 		return;
 	m.closed = 1;
-	int rc = write_moment(s->fd, &m);
+	int rc = put_moment(s, &m);
 
 	if (rc != 0)
 		say(store, KV_LOG_WARNING, "the end of the store could not be noted: %s",
@@ -550,6 +504,7 @@ void steady_close(kv_store *store)
 {
 	struct steady *s = store->steady;
 
+	journal_close(store);
 	if (s->fd >= 0)
 		close(s->fd);
 	if (s->dir >= 0)

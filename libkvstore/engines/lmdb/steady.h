@@ -11,6 +11,8 @@
  *  - A killed process loses nothing: the system has all that was committed.
  *  - After a power cut - the store was not closed, and the machine has started anew
  *    since - open() puts those pages back, and the store is as it was then.
+ *  - Where somebody waits for each write, the journal has what was written since (journal.h),
+ *    and open() does that once more.
  */
 #ifndef LMDB_STEADY_H
 #define LMDB_STEADY_H
@@ -42,8 +44,9 @@ void steady_wrote(kv_store *store, int64_t now);
 int steady_sync(kv_store *store);
 
 /*
- * The engine's commit(); wait: until all is on disk.  What a new store was filled with
- * the host syncs, the first time.  A status, told once.
+ * The engine's commit(); wait: somebody waits for what was written.  The host syncs the journal,
+ * and, the first time, what a new store was filled with; without a journal this waits itself, and
+ * begins one.  A status, told once.
  */
 int steady_commit(kv_store *store, struct kv_commit *commit, bool wait);
 

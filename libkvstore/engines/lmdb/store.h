@@ -108,6 +108,7 @@ struct kv_store {
 	uint32_t *order; /* of the operations of a batch, and room beside it: exec.c */
 	uint64_t order_room;
 	struct steady *steady; /* NULL: nothing is kept on disk */
+	struct journal *journal; /* NULL: the same */
 	void (*log)(void *host, int level, const char *text);
 	void *log_host;
 };
@@ -204,8 +205,8 @@ int place_find(kv_store *store, uint32_t space, const void *key, uint64_t key_le
 int place_put(kv_store *store, struct place *place, uint64_t value_len, int64_t expiry,
 	      uint32_t tag, char **to);
 
-/* Writes the sum of a record when its value is in its place. */
-void place_seal(const struct place *place);
+/* The value is in its place: writes the record's sum, and notes what was set. */
+void place_seal(kv_store *store, const struct place *place);
 
 /* Whether the record that was found is whole, looked at to its end. */
 bool place_whole(const struct place *place);

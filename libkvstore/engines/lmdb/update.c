@@ -30,7 +30,7 @@ static int replace(kv_store *store, struct place *place, const struct kv_change 
 		return status;
 	if (change->value_len != 0)
 		memcpy(to, from, change->value_len);
-	place_seal(place);
+	place_seal(store, place);
 	return KV_OK;
 }
 
@@ -59,7 +59,7 @@ static int patch(kv_store *store, struct place *place, const struct kv_change *c
 		return status;
 	if (change->value_len != 0)
 		memcpy(to, copy, change->value_len);
-	place_seal(place);
+	place_seal(store, place);
 	return KV_OK;
 }
 

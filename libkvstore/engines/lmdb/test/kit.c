@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "kit.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -130,19 +131,44 @@ const struct kv_op *kit_get(struct kit *kit, uint32_t space, const char *key)
 	return op;
 }
 
+static int commit(struct kit *kit, bool sync, int sync_error, struct kit_sync *wanted)
+{
+	struct kv_commit c = {.size = sizeof c, .flags = sync ? KV_COMMIT_SYNC : 0,
+			      .synced = kit->synced, .sync_error = sync_error};
+	int status = kvstore_engine()->commit(kit->store, &c);
+
+	*wanted = (struct kit_sync){.fd_count = status == KV_OK ? c.fd_count : 0, .mark = c.mark};
+	memcpy(wanted->fd, c.fd, sizeof c.fd);
+	CHECK(c.fd_count <= 8 && (c.flags & KV_COMMIT_AGAIN) == 0);
+	return status;
+}
+
+int kit_commit_begin(struct kit *kit, bool sync, struct kit_sync *wanted)
+{
+	return commit(kit, sync, 0, wanted);
+}
+
+int kit_commit_end(struct kit *kit, const struct kit_sync *wanted)
+{
+	struct kit_sync more;
+
+	for (uint32_t i = 0; i < wanted->fd_count; i++) {
+		if (fdatasync(wanted->fd[i]) == 0)
+			continue;
+		commit(kit, false, errno, &more);
+		return KV_IO;
+	}
+	if (wanted->fd_count != 0 && wanted->mark > kit->synced)
+		kit->synced = wanted->mark;
+	return KV_OK;
+}
+
 int kit_commit(struct kit *kit, bool sync)
 {
-	struct kv_commit commit;
-	int status;
+	struct kit_sync wanted;
+	int status = kit_commit_begin(kit, sync, &wanted);
 
-	do {
-		commit = (struct kv_commit){.size = sizeof commit,
-					    .flags = sync ? KV_COMMIT_SYNC : 0};
-		status = kvstore_engine()->commit(kit->store, &commit);
-		for (uint32_t i = 0; status == KV_OK && i < commit.fd_count; i++)
-			CHECK(fdatasync(commit.fd[i]) == 0);
-	} while (status == KV_OK && (commit.flags & KV_COMMIT_AGAIN) != 0);
-	return status;
+	return status == KV_OK && sync ? kit_commit_end(kit, &wanted) : status;
 }
 
 bool kit_maintain(struct kit *kit, uint64_t budget)
@@ -188,10 +214,11 @@ uint64_t draw(uint64_t *state)
 
 void kit_wipe(const char *dir)
 {
-	static const char *const names[] = {"data.mdb", "lock.mdb", "steady"};
+	static const char *const names[] = {"data.mdb", "lock.mdb", "steady", "journal-0",
+					   "journal-1"};
 	char path[4200];
 
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 5; i++) {
 		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
 		unlink(path);
 	}

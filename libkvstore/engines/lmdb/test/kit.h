@@ -26,6 +26,14 @@ struct kit {
 	struct kv_sink sink; /* of the last batch */
 	struct kv_events events;
 	char error[512];
+	uint64_t synced; /* mark up to which all is on disk */
+};
+
+/* What a commit wants synced: it belongs to the store until its next call. */
+struct kit_sync {
+	uint32_t fd_count; /* 0: nothing */
+	int fd[8];
+	uint64_t mark;
 };
 
 /* Opens the store in dir; the status, with kit->error. */
@@ -45,8 +53,12 @@ int kit_set_now(struct kit *kit, uint32_t space, const char *key, const void *va
 		uint64_t value_len, int64_t expiry);
 const struct kv_op *kit_get(struct kit *kit, uint32_t space, const char *key);
 
-/* commit() with KV_COMMIT_SYNC or without. */
+/* commit() with KV_COMMIT_SYNC or without, and the sync that it asks for. */
 int kit_commit(struct kit *kit, bool sync);
+
+/* The same in two steps, between which the store goes on. */
+int kit_commit_begin(struct kit *kit, bool sync, struct kit_sync *wanted);
+int kit_commit_end(struct kit *kit, const struct kit_sync *wanted);
 
 /* Housekeeping, one slice; whether there is more. */
 bool kit_maintain(struct kit *kit, uint64_t budget);

@@ -17,15 +17,16 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define KEYS 60
 #define BATCHES 400
-#define FILES 2
+#define FILES 4
 #define SECTOR 512
 #define FILE_MOST (8u << 20)
 
-static const char *const names[FILES] = {"data.mdb", "steady"};
+static const char *const names[FILES] = {"data.mdb", "steady", "journal-0", "journal-1"};
 
 enum kind { WROTE, BEGINS, ENDED, SYNCED };
 
@@ -184,7 +185,7 @@ static void find_synced(size_t cut, size_t synced[FILES], uint64_t *acknowledged
 	for (size_t i = 0; i < cut; i++) {
 		if (events[i].kind == ENDED && events[i].n > synced[events[i].file])
 			synced[events[i].file] = events[i].n;
-		if (events[i].kind == SYNCED)
+		if (events[i].kind == SYNCED && events[i].n > *acknowledged)
 			*acknowledged = events[i].n;
 	}
 }
@@ -242,6 +243,33 @@ static void take_file(const char *dir, const char *name, struct image *image)
 	close(fd);
 }
 
+static void acknowledge(uint64_t batch)
+{
+	record((struct event){.kind = SYNCED, .file = -1, .n = batch});
+}
+
+/* A commit that is waited for, as the host does it: one sync at a time, behind which the
+ * next ones gather; end: the one that runs ends now. */
+static void commit_one(struct kit *kit, unsigned batch, bool end)
+{
+	static struct kit_sync running;
+	static unsigned covers; /* the last batch of it; 0: none runs */
+	struct kit_sync wanted;
+
+	CHECK(kit_commit_begin(kit, true, &wanted) == KV_OK);
+	if (wanted.fd_count == 0) {
+		acknowledge(batch);
+	} else if (covers == 0) {
+		running = wanted;
+		covers = batch;
+	}
+	if (covers == 0 || !end)
+		return;
+	CHECK(kit_commit_end(kit, &running) == KV_OK);
+	acknowledge(covers);
+	covers = 0;
+}
+
 /* The run that is recorded. */
 static void write_all(const char *dir, uint64_t seed, struct image start[FILES])
 {
@@ -263,10 +291,10 @@ static void write_all(const char *dir, uint64_t seed, struct image start[FILES])
 		kit.now += (int64_t)(draw(&dice) % 300);
 		if (draw(&dice) % 3 == 0)
 			kit_maintain(&kit, 20);
-		if (draw(&dice) % 12 == 0) {
-			CHECK(kit_commit(&kit, true) == KV_OK);
-			record((struct event){.kind = SYNCED, .file = -1, .n = batch});
-		}
+		if (batch > BATCHES / 3 || draw(&dice) % 12 == 0)
+			commit_one(&kit, batch, batch < BATCHES / 3 || draw(&dice) % 3 == 0);
+		else if (draw(&dice) % 2)
+			CHECK(kit_commit(&kit, false) == KV_OK);
 	}
 	kit_close(&kit);
 	watching = NULL;
@@ -304,7 +332,7 @@ static void check_key(struct kit *kit, unsigned space, int key, unsigned batch)
 }
 
 /* Opens what the disk has and compares.  How many acknowledged batches it goes beyond. */
-static uint64_t judge(const char *dir, uint64_t acknowledged)
+static uint64_t judge(const char *dir, uint64_t acknowledged, int more)
 {
 	struct kit kit = {0};
 	uint64_t entries[2] = {0};
@@ -322,9 +350,13 @@ static uint64_t judge(const char *dir, uint64_t acknowledged)
 			check_key(&kit, space, key, history[batch][space][key]);
 			entries[space] += history[batch][space][key] != 0;
 		}
-		entries[space] += space == 0 && batch > 0;
+		entries[space] += space == 0 ? (uint64_t)(batch > 0) + (uint64_t)more : 0;
 		CHECK(kit_walk(&kit, space) == entries[space]);
 		CHECK(kit_stat(&kit, space).entries == entries[space]);
+	}
+	for (int i = 0; i < more; i++) {
+		snprintf(text, sizeof text, "more%d", i);
+		CHECK(kit_get(&kit, 0, text)->status == KV_OK);
 	}
 	memset(text, 'x', sizeof text);
 	CHECK(kit_set_now(&kit, 0, "after", text, sizeof text, 0) == KV_OK);
@@ -335,6 +367,30 @@ static uint64_t judge(const char *dir, uint64_t acknowledged)
 	CHECK(kit_get(&kit, 0, "after")->status == KV_OK);
 	kit_close(&kit);
 	return batch - acknowledged;
+}
+
+/* Opens it, writes as many keys, each waited for, and has the power cut again, now with all
+ * on disk.  How many. */
+static int go_on(const char *dir, int more)
+{
+	struct kit kit = {0};
+	char name[16];
+	int status;
+	pid_t child = fork();
+
+	CHECK(child >= 0);
+	if (child == 0) {
+		CHECK(kit_open(&kit, dir, false, 0) == KV_OK);
+		for (int i = 0; i < more; i++) {
+			snprintf(name, sizeof name, "more%d", i);
+			CHECK(kit_set_now(&kit, 0, name, name, sizeof name, 0) == KV_OK);
+			CHECK(kit_commit(&kit, true) == KV_OK);
+		}
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	setenv("KVSTORED_BOOT_ID", "third", 1);
+	return more;
 }
 
 int main(int argc, char **argv)
@@ -352,14 +408,16 @@ int main(int argc, char **argv)
 	write_all(argv[1], seed, start);
 	for (int i = 0; i < FILES; i++)
 		take_file(argv[1], names[i], &made[i]);
-	setenv("KVSTORED_BOOT_ID", "second", 1);
 	for (size_t i = 0; i < cuts; i++) {
 		size_t cut = (size_t)(draw(&dice) % event_count) + 1;
 
 		make_images(cut, start, made, &acknowledged, &dice);
 		for (int f = 0; f < FILES; f++)
 			put_file(argv[1], names[f], &made[f]);
-		beyond += judge(argv[1], acknowledged);
+		setenv("KVSTORED_BOOT_ID", "second", 1);
+		int more = i % 4 == 0 ? go_on(argv[1], (int)(draw(&dice) % 4)) : 0;
+
+		beyond += judge(argv[1], acknowledged, more);
 	}
 	printf("power: %zu cuts of %zu writes and syncs: each store whole, none behind what was "
 	       "acknowledged, on average %.1f batches beyond\n", cuts, event_count,

@@ -21,7 +21,7 @@ clean() {
 trap clean EXIT
 
 build() { # NAME FLAGS PROGRAM...
-	flags="-std=c17 -g -Wall -Wextra -Wpedantic -Werror -I$include $2 -DLMDB_FIRST_MAP=65536 -DCHURN_LEAST=262144ull"
+	flags="-std=c17 -g -Wall -Wextra -Wpedantic -Werror -I$include $2 -DLMDB_FIRST_MAP=65536 -DCHURN_LEAST=262144ull -DNOTED_MOST=20000ull"
 	# shellcheck disable=SC2086
 	${CC:-gcc} $flags -fPIC -shared -Wl,-soname,"$1-engine.so" "$engine"/*.c \
 		"$here/kit.c" "$here/fault.c" -llmdb -o "$out/$1-engine.so"
