@@ -24,8 +24,9 @@ need_go() {
 	want=$(sed -n 's/^go //p' go.mod)
 	have go || fail "cannot find go" "no Go toolchain on this machine" \
 		"sudo apt-get install golang-go    # the README tells more"
-	got=$(go env GOVERSION 2>/dev/null) || fail "cannot run go" "it does not start, or cannot fetch go $want" \
-		"install Go $want or newer by hand"
+	got=$(go env GOVERSION 2>&1) || fail "cannot run go" "it says: $(printf '%s\n' "$got" | tail -n 1)" \
+		"mend that, or install Go $want or newer by hand"
+	got=$(printf '%s\n' "$got" | tail -n 1) # before it there may be a line about a download
 	got=${got#go}
 	[ "$(printf '%s\n%s\n' "$want" "$got" | sort -V | head -n 1)" = "$want" ] ||
 		fail "go is too old" "go.mod wants $want; $(command -v go) is $got" \
