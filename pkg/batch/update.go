@@ -74,6 +74,17 @@ func (o *Op) Changed() bool {
 	return false
 }
 
+// Wrote tells whether an update was done, if only with what was there before.
+func (o *Op) Wrote() bool {
+	return o.Code == Update && o.Status == OK && (o.Args().Outcome == Done || o.Args().Outcome == Same)
+}
+
+// Grew tells whether the operation made room for fields.
+func (o *Op) Grew() bool { return o.Changed() && o.Code == Update && o.function() == funcs[FuncGrow] }
+
+// SetsField tells whether the operation is one on a bit field.
+func (o *Op) SetsField() bool { return o.Code == Update && o.function() == funcs[FuncField] }
+
 // Persists tells whether the operation changes nothing but the expiry time,
 // and takes it away.
 func (o *Op) Persists() bool {
@@ -116,6 +127,7 @@ type Outcome int32
 // wants to know.
 const (
 	Done       Outcome = 0
+	Same       Outcome = 5 // done, and the entry is as it was
 	NotDone    Outcome = 10
 	Absent     Outcome = 20
 	NotInteger Outcome = 30

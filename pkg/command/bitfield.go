@@ -154,7 +154,7 @@ func renderFields(w *resp.Writer, b *batch.Batch, r *Reply, fields []field) {
 func (f *field) render(w *resp.Writer, o *batch.Op) {
 	if f.write {
 		switch a := o.Args(); a.Outcome {
-		case batch.Done:
+		case batch.Done, batch.Same:
 			w.Int(a.Result)
 		default:
 			w.Null()

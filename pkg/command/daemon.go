@@ -159,7 +159,7 @@ var debugHelp = []string{
 	"SLEEP <seconds>",
 	"    Stop the server for <seconds>. Decimals allowed.",
 	"HELP",
-	"    Prints this help.",
+	"    Print this help.",
 }
 
 // planDebug serves what tests of clients use.

@@ -14,8 +14,11 @@ import (
 // for the type, the value, two bytes for the version and eight for the checksum.
 
 const (
-	dumpVersion    = 10 // of Redis 7.0: what it writes every later one reads
-	dumpVersionMax = 11 // of Redis 7.2: the newest that is read
+	// dumpVersion is of Redis 7.0: what it writes every later one reads. What is
+	// read goes further than Redis 7.2 (11): strings are the same in Redis 8 (12)
+	// and Valkey 9 (80), whose values so can come here.
+	dumpVersion    = 10
+	dumpVersionMax = 255
 	dumpFooter     = 10
 	dumpString     = 0 // the type
 
@@ -262,6 +265,10 @@ func planRestore(c *Call) {
 		}
 		return
 	}
+	if o.expiry != 0 && o.expiry <= c.Now {
+		c.restoreNothing(o.replace)
+		return
+	}
 	if o.content.packed != nil {
 		c.Keep()
 		c.Reply.Step = o.step
@@ -333,6 +340,22 @@ func (c *Call) failUnlessBusy() {
 			w.Error(busyKey)
 		default:
 			w.Raw(r.Data)
+		}
+	}
+}
+
+// restoreNothing is RESTORE with a time that has passed: the old key goes, if it
+// may be replaced, and nothing comes.
+func (c *Call) restoreNothing(replace bool) {
+	if !replace {
+		c.Reply.Fixed = replyOK
+		c.failUnlessBusy()
+		return
+	}
+	c.Reply.Op = c.Batch.Delete(c.Session.DB, c.Args[1])
+	c.Reply.Render = func(w *resp.Writer, b *batch.Batch, r *Reply) {
+		if o := b.Op(r.Op); !failed(w, o, r) {
+			w.Raw(replyOK)
 		}
 	}
 }

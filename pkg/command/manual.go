@@ -111,8 +111,9 @@ const manualMiddle = `
   the middle leaves part of them exchanged
 - OBJECT ENCODING and REFCOUNT go by the value: a short text that APPEND, SETRANGE, SETBIT or INCRBYFLOAT made says
   embstr or int where Redis says raw or embstr; OBJECT IDLETIME is refused: reading a key writes nothing
-- DUMP does not compress; its payloads are those of Redis 7.0 (version 10), RESTORE reads those up to Redis 7.2 (version
-  11), compressed ones too; IDLETIME and FREQ are checked and not kept
+- DUMP does not compress; its payloads have the version of Redis 7.0 (10), which all later ones read. RESTORE reads
+  strings of later versions too (Redis 8, Valkey 9), compressed or not; IDLETIME and FREQ are
+  checked and not kept
 - BITFIELD SET with OVERFLOW SAT makes a number near -2^63 the lowest one that fits; in Redis it overflows and becomes
   the highest
 - PFADD leaves a damaged HyperLogLog as it is when it answers INVALIDOBJ

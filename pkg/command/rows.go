@@ -36,7 +36,6 @@ var stringCommands = []*Command{
 	{
 		Name: "msetnx", Arity: -3, Flags: Write | DenyOOM, Group: "string", Since: "1.0.1",
 		FirstKey: 1, LastKey: -1, KeyStep: 2, KeyUse: "OW insert",
-		Tips:    []string{"request_policy:multi_shard", "response_policy:agg_min"},
 		Summary: "sets several keys at once if none of them exists",
 		Syntax:  "key value [key value ...]",
 		Plan:    planMsetnx,
@@ -282,14 +281,14 @@ var genericCommands = []*Command{
 	},
 	{
 		Name: "scan", Arity: -2, Flags: ReadOnly, Group: "generic", Since: "2.8.0",
-		Tips:    []string{"nondeterministic_output", "request_policy:special"},
+		Tips:    []string{"nondeterministic_output", "request_policy:special", "response_policy:special"},
 		Summary: "some keys, and where to go on",
 		Syntax:  "cursor [MATCH pattern] [COUNT count] [TYPE type]",
 		Plan:    planScan,
 	},
 	{
 		Name: "randomkey", Arity: 1, Flags: ReadOnly, Group: "generic", Since: "1.0.0",
-		Tips:    []string{"request_policy:all_shards", "nondeterministic_output"},
+		Tips:    []string{"request_policy:all_shards", "response_policy:special", "nondeterministic_output"},
 		Summary: "a random key",
 		Plan:    planRandomkey,
 	},
@@ -409,6 +408,7 @@ var connectionCommands = []*Command{
 			},
 			{
 				Name: "setname", Arity: 3, Flags: NoScript | Loading | Stale, Group: "connection", Since: "2.6.9",
+				Tips:    []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 				Summary: "names this connection",
 				Syntax:  "connection-name",
 				Plan:    planClientSetname,
@@ -456,7 +456,7 @@ var serverCommands = []*Command{
 				Plan:    planCommandDocs,
 			},
 			{
-				Name: "getkeys", Arity: -4, Flags: Loading | Stale, Group: "server", Since: "2.8.13",
+				Name: "getkeys", Arity: -3, Flags: Loading | Stale, Group: "server", Since: "2.8.13",
 				Summary: "the keys among the arguments of a command",
 				Syntax:  "command [arg ...]",
 				Plan:    planCommandGetkeys,
@@ -502,11 +502,13 @@ var serverCommands = []*Command{
 			},
 			{
 				Name: "resetstat", Arity: 2, Flags: AdminOnly | Admin | NoScript | Loading | Stale, Group: "server", Since: "2.0.0",
+				Tips:    []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 				Summary: "sets the figures of INFO to zero; root and the daemon's user only",
 				Plan:    planConfigResetstat,
 			},
 			{
 				Name: "rewrite", Arity: 2, Flags: AdminOnly | Admin | NoScript | Loading | Stale, Group: "server", Since: "2.8.0",
+				Tips:    []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 				Summary: "makes what was set last, in a drop-in of the configuration file; root and the daemon's user only",
 				Plan:    planConfigRewrite,
 			},

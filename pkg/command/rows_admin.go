@@ -4,7 +4,7 @@ package command
 var moreSubcommands = map[string][]*Command{
 	"command": {
 		{
-			Name: "getkeysandflags", Arity: -4, Flags: Loading | Stale, Group: "server", Since: "7.0.0",
+			Name: "getkeysandflags", Arity: -3, Flags: Loading | Stale, Group: "server", Since: "7.0.0",
 			Summary: "the keys among the arguments of a command, and what is done to them",
 			Syntax:  "command [arg ...]",
 			Plan:    planCommandGetkeysandflags,
@@ -107,7 +107,7 @@ var adminCommands = []*Command{
 			latencyRow("latest", 2, "2.8.13", "the latest sample of each event", "", "response_policy:special", planLatencyLatest),
 			{
 				Name: "reset", Arity: -2, Flags: Admin | NoScript | Loading | Stale, Group: "server", Since: "2.8.13",
-				Tips:    []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
+				Tips:    []string{"request_policy:all_nodes", "response_policy:agg_sum"},
 				Summary: "forgets events",
 				Syntax:  "[event [event ...]]",
 				Plan:    planLatencyReset,

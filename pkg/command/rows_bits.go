@@ -116,7 +116,7 @@ var moreGenericCommands = []*Command{
 		Plan:    planRestore,
 	},
 	{
-		Name: "wait", Arity: 3, Flags: NoScript, Group: "generic", Since: "3.0.0",
+		Name: "wait", Arity: 3, Group: "generic", Since: "3.0.0",
 		Tips:    []string{"request_policy:all_shards", "response_policy:agg_min"},
 		Summary: "how many replicas have the writes: none, there are no replicas",
 		Syntax:  "numreplicas timeout",

@@ -35,6 +35,6 @@ func planHelp(c *Call) {
 			w.Status(line)
 		}
 		w.Status("HELP")
-		w.Status("    Prints this help.")
+		w.Status("    Print this help.")
 	})
 }

@@ -263,7 +263,7 @@ func updated(w *resp.Writer, b *batch.Batch, r *Reply) *batch.Arg {
 		return nil
 	}
 	a := o.Args()
-	if a.Outcome != batch.Done {
+	if a.Outcome != batch.Done && a.Outcome != batch.Same {
 		w.Error(outcomeError(a.Outcome))
 		return nil
 	}

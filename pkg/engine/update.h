@@ -42,6 +42,7 @@ enum kvh_field {
 /* struct kvh_arg.outcome */
 enum kvh_outcome {
 	KVH_DONE = 0,
+	KVH_SAME = 5, /* done, and the entry is as it was */
 	KVH_NOT_DONE = 10,
 	KVH_ABSENT = 20,
 	KVH_NOT_INTEGER = 30,

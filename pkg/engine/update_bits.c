@@ -20,7 +20,7 @@ int kvh_update_set_bit(void *p, const struct kv_entry *entry, struct kv_change *
 		old = ((const unsigned char *)entry->value)[at];
 	a->result = (old & mask) != 0;
 	if (at < entry->value_len && a->result == a->number)
-		return KV_KEEP;
+		return kvh_stop(a, KVH_SAME);
 	byte = kv_alloc(a->reply, 1);
 	if (byte == NULL)
 		return kvh_stop(a, KVH_NO_MEMORY);
@@ -157,7 +157,7 @@ int kvh_update_field(void *p, const struct kv_entry *entry, struct kv_change *ch
 		return kvh_stop(a, KVH_NOT_DONE);
 	write_bits(bytes, first, width, (uint64_t)number);
 	if (memcmp(bytes, (const char *)entry->value + from, n) == 0)
-		return KV_KEEP;
+		return kvh_stop(a, KVH_SAME);
 	change->value = bytes;
 	change->value_len = entry->value_len;
 	change->patch_offset = from;

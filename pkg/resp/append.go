@@ -2,7 +2,6 @@ package resp
 
 import (
 	"encoding/binary"
-	"math"
 	"strconv"
 )
 
@@ -198,19 +197,10 @@ func (w *Writer) Bool(b bool) {
 // Double appends a floating-point number: a bulk string in RESP2, with 17
 // significant digits as Redis 7 prints them.
 func (w *Writer) Double(f float64) {
-	var text string
-	switch {
-	case math.IsInf(f, 1):
-		text = "inf"
-	case math.IsInf(f, -1):
-		text = "-inf"
-	case math.IsNaN(f):
-		text = "nan"
-	default:
-		text = strconv.FormatFloat(f, 'g', 17, 64)
-	}
+	var scratch [32]byte
+	text := AppendDouble(scratch[:0], f)
 	if w.Proto != 3 {
-		w.BulkString(text)
+		w.Bulk(text)
 		return
 	}
 	w.Buf = append(w.Buf, ',')

@@ -90,8 +90,8 @@ func TestReplies(t *testing.T) {
 		w.Verbatim("hi")
 	}
 	for proto, want := range map[int]string{
-		2: "+OK\r\n-ERR a  b\r\n:-1\r\n:1234\r\n$0\r\n\r\n$-1\r\n*-1\r\n*0\r\n*1\r\n*4\r\n:1\r\n$19\r\n0.10000000000000001\r\n$2\r\nhi\r\n",
-		3: "+OK\r\n-ERR a  b\r\n:-1\r\n:1234\r\n$0\r\n\r\n_\r\n_\r\n*0\r\n~1\r\n%2\r\n#t\r\n,0.10000000000000001\r\n=6\r\ntxt:hi\r\n",
+		2: "+OK\r\n-ERR a  b\r\n:-1\r\n:1234\r\n$0\r\n\r\n$-1\r\n*-1\r\n*0\r\n*1\r\n*4\r\n:1\r\n$3\r\n0.1\r\n$2\r\nhi\r\n",
+		3: "+OK\r\n-ERR a  b\r\n:-1\r\n:1234\r\n$0\r\n\r\n_\r\n_\r\n*0\r\n~1\r\n%2\r\n#t\r\n,0.1\r\n=6\r\ntxt:hi\r\n",
 	} {
 		w := Writer{Proto: proto}
 		write(&w)

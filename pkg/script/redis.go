@@ -3,9 +3,12 @@ package script
 import (
 	"crypto/sha1"
 	"encoding/hex"
+	"math"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"kvstored/pkg/resp"
 )
 
 // redisVersion is the version whose behaviour scripts meet.
@@ -92,10 +95,13 @@ func (v *VM) carryOut(L *lua.LState) lua.LValue {
 
 // argument is a number as an argument of a command.
 func argument(f float64) []byte {
-	if f == float64(int64(f)) && f > -1<<63 && f < 1<<63 && (f != 0 || 1/f > 0) {
-		return appendInteger(nil, int64(f))
+	switch {
+	case f == 0:
+		return []byte("0")
+	case math.IsNaN(f) && math.Signbit(f):
+		return []byte("-nan")
 	}
-	return appendNumber(nil, f, 17)
+	return resp.AppendDouble(nil, f)
 }
 
 func (v *VM) errorReply(L *lua.LState) int {

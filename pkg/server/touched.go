@@ -178,7 +178,7 @@ func wroteField(b *batch.Batch, from, to int) bool {
 	for i := from + 1; i < to; i++ {
 		o := b.Op(i)
 		what, _, _ := o.Effect()
-		if what == batch.Changed || first == batch.Changed && o.Code == batch.Update && o.Args().Outcome == batch.Done {
+		if what == batch.Changed || first == batch.Changed && o.Wrote() {
 			return true
 		}
 	}

@@ -93,9 +93,14 @@ func (t *watches) see(b *batch.Batch, from, to int) {
 			t.touch(ev.Space, ev.KeyBytes())
 		}
 	}
+	grown := false
 	for i := from; i < to; i++ {
 		o := b.Op(i)
+		grown = o.Grew() || grown && o.SetsField()
 		switch {
+		case o.Grew(): // BITFIELD: it counts when a field is then written
+		case grown && o.Wrote():
+			t.touch(o.Space, o.KeyBytes())
 		case !o.Changed():
 		case o.Code == batch.Clear:
 			t.clear(o.Space)

@@ -129,6 +129,7 @@ func newTransactionRig(t *testing.T) (*rig, []*member) {
 		}
 		members = append(members, m)
 	}
+	g.release = members[0].redis.release(t)
 	return g, members
 }
 

@@ -79,6 +79,7 @@ func exchangeRaw(t *testing.T, path, text string) string {
 // command that both servers have; sets are compared without order.
 func TestCommandInfo(t *testing.T) {
 	redis, ours := dial(t, startRedis(t)), dial(t, startOurs(t, *library))
+	release := redis.release(t)
 	for proto := 2; proto <= 3; proto++ {
 		redis.do(t, "HELLO", fmt.Sprint(proto))
 		ours.do(t, "HELLO", fmt.Sprint(proto))
@@ -86,17 +87,17 @@ func TestCommandInfo(t *testing.T) {
 			if cmd.Flags&command.OnlyKvstored != 0 || cmd.Name == "waitaof" { // that since Redis 7.2
 				continue
 			}
-			compareInfo(t, redis, ours, cmd.Name)
+			compareInfo(t, release, redis, ours, cmd.Name)
 			for _, sub := range cmd.Subcommands {
 				if sub.Name != "setinfo" && sub.Name != "no-touch" { // since Redis 7.2
-					compareInfo(t, redis, ours, sub.FullName())
+					compareInfo(t, release, redis, ours, sub.FullName())
 				}
 			}
 		}
 	}
 }
 
-func compareInfo(t *testing.T, redis, ours *conn, name string) {
+func compareInfo(t *testing.T, release int, redis, ours *conn, name string) {
 	t.Helper()
 	a, b := redis.do(t, "COMMAND", "INFO", name), ours.do(t, "COMMAND", "INFO", name)
 	if len(a.Elems) != 1 || len(b.Elems) != 1 || len(a.Elems[0].Elems) != 10 || len(b.Elems[0].Elems) != 10 {
@@ -105,7 +106,7 @@ func compareInfo(t *testing.T, redis, ours *conn, name string) {
 	}
 	a.Elems[0].Elems[8].dropNotes()
 	for i := range 9 { // subcommands are compared one by one
-		if x, y := &a.Elems[0].Elems[i], &b.Elems[0].Elems[i]; x.flat() != y.flat() {
+		if x, y := &a.Elems[0].Elems[i], &b.Elems[0].Elems[i]; x.flat() != y.flat() && !oddInfo(release, name, i) {
 			t.Errorf("COMMAND INFO %s, element %d:\n  redis    %s\n  kvstored %s", name, i, x.flat(), y.flat())
 		}
 	}

@@ -171,6 +171,7 @@ func (s *stage) do(line string, norm func(string) string) {
 	s.settle()
 	for _, who := range s.order {
 		got := s.marker(who)
+		got[0] = strings.ReplaceAll(got[0], "Prints this help.", "Print this help.") // Redis 7.0
 		if norm != nil {
 			got[0], got[1] = norm(got[0]), norm(got[1])
 		}

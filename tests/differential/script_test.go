@@ -2,6 +2,7 @@ package differential
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -63,12 +64,23 @@ var scriptCases = []string{
 	`#!python` + "\n" + `return 1`, `#!lua`,
 }
 
+// scriptsOf72 are those whose numbers are written, or which find globals, as
+// from Redis 7.2 on.
+var scriptsOf72 = []string{
+	`redis.call('set','k',0.1) return redis.call('get','k')`, `redis.call('set','k',1/3) return redis.call('get','k')`,
+	`redis.call('set','k',-0.0) return redis.call('get','k')`, `redis.call('set','k',1e300) return redis.call('get','k')`,
+	`return newproxy`, `return getfenv`, `return setfenv`,
+}
+
 // TestScripts compares what scripts answer, in RESP2 and RESP3.
 func TestScripts(t *testing.T) {
 	g, members := newTransactionRig(t)
 	for proto, m := range members[:2] {
 		g.turn(members[proto:], say(0, words("FLUSHALL"), words("SET", "k", "5"), words("SET", "other", "o")))
 		for _, text := range scriptCases {
+			if g.release < 702 && slices.Contains(scriptsOf72, text) {
+				continue
+			}
 			a, b := m.redis.do(t, "EVAL", text, "0"), m.ours.do(t, "EVAL", text, "0")
 			if !a.Equal(&b) {
 				t.Errorf("RESP%d: %s\n  redis    %s\n  kvstored %s", proto+2, text, &a, &b)
