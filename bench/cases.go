@@ -52,9 +52,10 @@ type group struct {
 	idle      bool // watched idle afterwards
 	memory    bool // memory per key is read before each case
 	noFloor   bool
-	perClient bool // kvstored's memory per idle connection is read first
-	clients   int  // the most connections of a case
-	capacity  int  // bytes that memcached must be able to keep
+	perClient bool   // kvstored's memory per idle connection is read first
+	clients   int    // the most connections of a case
+	capacity  int    // bytes that memcached must be able to keep
+	engine    string // kvstored's in this group, which keeps its data on disk; "": options.engine, in memory
 }
 
 // cpuMarks are those of the CPU time of a request, 0: none.
@@ -72,7 +73,7 @@ func cpuMarks(redis, pogocache, floor float64) []Mark {
 // allGroups are the cases of the project's marks, and what puts them in
 // proportion.
 func allGroups(o options) []group {
-	return []group{o.base(), o.values(1 << 10), o.values(64 << 10), o.many(), o.large()}
+	return []group{o.base(), o.values(1 << 10), o.values(64 << 10), o.many(), o.large(), o.onDisk()}
 }
 
 // lengths are the seconds of a closed and of an open loop.
@@ -165,6 +166,17 @@ func (o options) large() group {
 			c.Marks = []Mark{{Figure: figureCPU, Case: "GET P=64, 10 thousand keys", Limit: 1.5}}
 		}
 		g.cases = append(g.cases, c)
+	}
+	return g
+}
+
+// onDisk is the engine for data larger than memory, while the data still fits.
+func (o options) onDisk() group {
+	busy, _ := o.lengths()
+	g := group{name: "lmdb", noFloor: true, clients: o.conns, engine: o.lmdb}
+	if o.lmdb != "" {
+		g.cases = []Case{{Name: "lmdb GET P=64, 1 million keys", Connections: o.conns, Pipeline: 64, Get: 100, Keys: 1_000_000, Value: 32,
+			seconds: busy, Marks: cpuMarks(1, 0, 0)}}
 	}
 	return g
 }

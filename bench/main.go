@@ -22,7 +22,7 @@ import (
 // options are the flags.
 type options struct {
 	kvstored, engine   string
-	next, other        string
+	next, other, lmdb  string
 	redis, valkey      string
 	pogocache          string
 	memcached          string
@@ -51,6 +51,7 @@ func parseFlags() options {
 	flag.StringVar(&o.engine, "engine", "", "`path` of its engine (its own default)")
 	flag.StringVar(&o.next, "next", "", "`path` of another build of that engine, for hand-overs")
 	flag.StringVar(&o.other, "other", "", "`path` of another engine, for copies")
+	flag.StringVar(&o.lmdb, "lmdb", "", "`path` of the engine lmdb; empty: without its cases")
 	flag.StringVar(&o.redis, "redis", "redis-server", "`path` of redis-server, the measure of all; empty: none")
 	flag.StringVar(&o.valkey, "valkey", "", "`path` of valkey-server")
 	flag.StringVar(&o.pogocache, "pogocache", "", "`path` of pogocache")

@@ -56,7 +56,7 @@ func recipes(t tools, o options, g group) []recipe {
 		return []string{"--port", "0", "--unixsocket", s, "--save", "", "--appendonly", "no", "--daemonize", "no", "--maxclients", clients}
 	}
 	all := []recipe{
-		{"kvstored", o.kvstored, func(s string) []string { return kvstoredArgs(o, s, clients) }, nil},
+		{"kvstored", o.kvstored, func(s string) []string { return kvstoredArgs(o, g, s, clients) }, nil},
 		{"redis", o.redis, redis, nil},
 		{"valkey", o.valkey, redis, nil},
 		{"pogocache", o.pogocache, func(s string) []string {
@@ -73,12 +73,16 @@ func recipes(t tools, o options, g group) []recipe {
 }
 
 // kvstoredArgs leaves the machine's own configuration out.
-func kvstoredArgs(o options, socket, clients string) []string {
+func kvstoredArgs(o options, g group, socket, clients string) []string {
 	file := socket + ".conf"
 	// An error shows when kvstored does not find the file.
 	_ = os.WriteFile(file, []byte("MaxClients="+clients+"\n"), 0o600)
 	args := []string{"--listen", socket, "--config", file}
-	if o.engine != "" {
+	switch {
+	case g.engine != "":
+		_ = os.Mkdir(socket+".state", 0o700) // as above
+		args = append(args, "--engine", g.engine, "--state-dir", socket+".state")
+	case o.engine != "":
 		args = append(args, "--engine", o.engine)
 	}
 	return args

@@ -18,7 +18,7 @@ static void lmdb_close(kv_store *store, uint32_t flags)
 	env_close(store);
 	spaces_free(store);
 	free(store->scratch);
-	free(store->order);
+	free(store->hashes);
 	free(store);
 }
 

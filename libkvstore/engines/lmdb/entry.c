@@ -170,6 +170,14 @@ int place_find(kv_store *store, uint32_t space, const void *key, uint64_t key_le
 	return rc == 0 ? KV_OK : fault(store, rc);
 }
 
+bool place_take(kv_store *store, uint32_t space, const void *key, uint64_t key_len, MDB_val data,
+		struct place *place)
+{
+	*place = (struct place){.space = space_find(store, space), .space_id = space,
+				.key = key, .key_len = key_len};
+	return place->space != NULL && take_if_same(place, data) == 0 && place->found;
+}
+
 /* ------------------------------------------------------------------ writing */
 
 static int index_add(kv_store *store, int64_t expiry, const unsigned char *id)

@@ -239,7 +239,9 @@ static int open_tables(kv_store *store, uint64_t seed, bool fresh)
 
 	if (rc != 0)
 		return rc;
-	rc = mdb_dbi_open(txn, "entries", make, &store->entries);
+	rc = mdb_dbi_open(txn, NULL, 0, &store->main);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "entries", make, &store->entries);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "expiry", make, &store->expiry);
 	if (rc == 0)

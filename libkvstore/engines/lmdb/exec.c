@@ -1,6 +1,7 @@
 /*
  * exec.c - a batch: one transaction, repeated when the map was too small
  */
+#include "ahead.h"
 #include "steady.h"
 
 #include <stdlib.h>
@@ -138,16 +139,20 @@ static int op_write(kv_store *store, struct kv_batch *batch, struct kv_op *op)
 	}
 }
 
+static int answer(kv_store *store, struct kv_batch *batch, struct kv_op *op,
+		  const struct place *place)
+{
+	if (!place->found || kv_gone(place->record.expiry, batch->now))
+		return KV_NOT_FOUND;
+	return op->code == KV_GET ? op_get(store, batch, op, place) : op_meta(op, place);
+}
+
 static int op_read(kv_store *store, struct kv_batch *batch, struct kv_op *op)
 {
 	struct place place;
 	int status = place_find(store, op->space, op->key, op->key_len, &place);
 
-	if (status != KV_OK)
-		return status;
-	if (!place.found || kv_gone(place.record.expiry, batch->now))
-		return KV_NOT_FOUND;
-	return op->code == KV_GET ? op_get(store, batch, op, &place) : op_meta(op, &place);
+	return status == KV_OK ? answer(store, batch, op, &place) : status;
 }
 
 static int op_clear(kv_store *store, struct kv_op *op)
@@ -237,6 +242,12 @@ static bool has_key(const struct kv_op *op)
 	       op->code == KV_DELETE || op->code == KV_UPDATE;
 }
 
+/* Hashes have 63 bits. */
+static uint32_t bucket_of(uint64_t hash)
+{
+	return (uint32_t)(hash >> 51);
+}
+
 /* Whether nobody can tell in which order operations on different keys were carried out:
  * none clears, and there is no limit that one of them could be the first to meet. */
 static bool may_sort(const kv_store *store, const struct part *part, bool write)
@@ -249,48 +260,99 @@ static bool may_sort(const kv_store *store, const struct part *part, bool write)
 	return true;
 }
 
+/* The operations of a part in the order in which their keys lie. */
+struct order {
+	uint64_t *hashes; /* by operation; 0 without a key */
+	uint32_t *at;     /* which comes when */
+};
+
 /*
  * Puts the numbers of the part's operations in the order in which their keys lie:
  * neighbours share pages, which are then at hand.  Those on one key stay in their order.
- * NULL: no memory, or too few.
+ * False: no memory, or too few.
  */
-static uint32_t *in_key_order(kv_store *store, const struct part *part)
+static bool in_key_order(kv_store *store, const struct part *part, struct order *order)
 {
 	uint64_t n = part->to - part->from;
 	uint32_t starts[SORT_BUCKETS + 1] = {0};
-	uint32_t *order = store->order;
-	uint16_t *bucket;
+	uint64_t *hashes = store->hashes;
 
 	if (n < SORT_LEAST || n > SORT_MOST)
-		return NULL;
-	if (n > store->order_room) { /* updates use scratch meanwhile */
-		order = realloc(order, n * (sizeof *order + sizeof *bucket));
-		if (order == NULL)
-			return NULL;
-		store->order = order;
-		store->order_room = n;
+		return false;
+	if (n > store->hashes_room) { /* updates use scratch meanwhile */
+		hashes = realloc(hashes, n * (sizeof *hashes + sizeof *order->at));
+		if (hashes == NULL)
+			return false;
+		store->hashes = hashes;
+		store->hashes_room = n;
 	}
-	bucket = (uint16_t *)(order + n);
+	*order = (struct order){hashes, (uint32_t *)(hashes + n)};
 	for (uint64_t i = 0; i < n; i++) {
 		const struct kv_op *op = kv_op_at(part->batch, part->from + i);
 
-		bucket[i] = has_key(op) ? (uint16_t)(key_hash(store, op->key, op->key_len) >> 51) : 0;
-		starts[bucket[i] + 1u]++;
+		hashes[i] = has_key(op) ? key_hash(store, op->key, op->key_len) : 0;
+		starts[bucket_of(hashes[i]) + 1u]++;
 	}
 	for (uint32_t i = 0; i < SORT_BUCKETS; i++)
 		starts[i + 1] += starts[i];
 	for (uint64_t i = 0; i < n; i++)
-		order[starts[bucket[i]]++] = (uint32_t)i;
-	return order;
+		order->at[starts[bucket_of(hashes[i])]++] = (uint32_t)i;
+	return true;
+}
+
+/* A reading operation of which ahead.c may have the record. */
+static int read_one(kv_store *store, struct kv_batch *batch, struct kv_op *op,
+		    const struct sought *sought)
+{
+	MDB_val data = {sought->size, (void *)(uintptr_t)sought->data};
+	struct place place;
+
+	if (sought->data != NULL && (op->flags & ~(KV_OP_WITH_NEXT | KV_OP_KEEP_EXPIRY)) == 0 &&
+	    (op->code == KV_GET || op->code == KV_META) &&
+	    place_take(store, op->space, op->key, op->key_len, data, &place))
+		return answer(store, batch, op, &place);
+	return perform(store, batch, op);
+}
+
+/* Carries out the part, which writes nothing, a group of operations at a time. */
+static void read_all(kv_store *store, const struct part *part, const struct order *order,
+		     const struct ahead *ahead)
+{
+	uint64_t n = part->to - part->from;
+	struct sought group[AHEAD_GROUP];
+
+	for (uint64_t i = 0; i < n && store->fault == 0; i += AHEAD_GROUP) {
+		unsigned many = n - i < AHEAD_GROUP ? (unsigned)(n - i) : AHEAD_GROUP;
+
+		for (unsigned k = 0; k < many; k++) {
+			const struct kv_op *op = kv_op_at(part->batch, part->from + order->at[i + k]);
+			const struct space *space = space_find(store, op->space);
+
+			group[k].epoch = space != NULL ? space->now.epoch : 0;
+			group[k].hash = order->hashes[order->at[i + k]];
+		}
+		ahead_find(ahead, group, many);
+		for (unsigned k = 0; k < many && store->fault == 0; k++) {
+			struct kv_op *op = kv_op_at(part->batch, part->from + order->at[i + k]);
+
+			op->status = read_one(store, part->batch, op, &group[k]);
+		}
+	}
 }
 
 /* Carries out the operations of the part, in the transaction. */
 static void perform_all(kv_store *store, const struct part *part, bool write)
 {
-	uint32_t *order = may_sort(store, part, write) ? in_key_order(store, part) : NULL;
+	struct ahead ahead;
+	struct order order;
+	bool ordered = may_sort(store, part, write) && in_key_order(store, part, &order);
 
+	if (ordered && !write && ahead_begin(store, &ahead)) {
+		read_all(store, part, &order, &ahead);
+		return;
+	}
 	for (uint64_t i = part->from; i < part->to && store->fault == 0; i++) {
-		uint64_t at = order != NULL ? part->from + order[i - part->from] : i;
+		uint64_t at = ordered ? part->from + order.at[i - part->from] : i;
 		struct kv_op *op = kv_op_at(part->batch, at);
 
 		op->status = perform(store, part->batch, op);

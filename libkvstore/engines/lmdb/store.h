@@ -76,7 +76,7 @@ struct space {
 
 struct kv_store {
 	MDB_env *env;
-	MDB_dbi entries, expiry, spaces_table, cleared;
+	MDB_dbi main, entries, expiry, spaces_table, cleared; /* main: where LMDB names the others */
 	uint64_t map_size;
 	uint64_t max_memory;
 	struct info info;
@@ -105,8 +105,8 @@ struct kv_store {
 	uint64_t churn;   /* pages that all transactions wrote anew, about */
 	char *scratch;
 	uint64_t scratch_room;
-	uint32_t *order; /* of the operations of a batch, and room beside it: exec.c */
-	uint64_t order_room;
+	uint64_t *hashes; /* of the operations of a batch, with more beside them: exec.c */
+	uint64_t hashes_room;
 	struct steady *steady; /* NULL: nothing is kept on disk */
 	struct journal *journal; /* NULL: the same */
 	void (*log)(void *host, int level, const char *text);
@@ -196,6 +196,11 @@ struct place {
  * transaction goes on; else a fault. */
 int place_find(kv_store *store, uint32_t space, const void *key, uint64_t key_len,
 	       struct place *place);
+
+/* The same with the key's hash and what may be its record, from elsewhere.  False: it is not,
+ * or it is damaged, and place_find() is to be asked. */
+bool place_take(kv_store *store, uint32_t space, const void *key, uint64_t key_len, MDB_val data,
+		struct place *place);
 
 /*
  * Makes room for a value of the key and sets the rest of its entry; *to is where the

@@ -69,9 +69,9 @@ large() { # as `large 192`, with 64 MiB of memory
 	)
 }
 
-build plain -O1 disk power large flip
+build plain -O1 disk power large flip together
 sanitizers="-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
-build asan "$sanitizers" disk power
+build asan "$sanitizers -DSORT_LEAST=1u" disk power together
 
 # Against the model, with so few hashes that many keys share each, a map that grows, and
 # reads put in order.
@@ -93,6 +93,8 @@ run() { # PROGRAM ARGUMENTS
 run plain-disk "$kills"
 run plain-power "$cuts" 1
 run plain-flip "$step"
+run plain-together
 run asan-disk 5
 run asan-power 50 2
+run asan-together 40
 large
