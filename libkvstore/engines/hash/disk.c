@@ -1,5 +1,6 @@
 /* disk.c - the log: noted in exec(), written in commit(), and what a failing disk means */
 #include "disk.h"
+#include "image.h"
 #include "store.h"
 
 #include <errno.h>
@@ -115,10 +116,10 @@ void disk_close(struct kv_store *st)
 		/* Gives the reserved rest back; it does no harm where it stays. */
 		(void)disk_calls->truncate(d->log.fd, (off_t)d->log.size);
 		if ((d->before.fd >= 0 && disk_calls->fsync(d->before.fd) != 0) ||
-		    disk_calls->fsync(d->log.fd) != 0)
+		    disk_calls->fsync(d->log.fd) != 0 || (d->names && disk_calls->fsync(d->dir) != 0))
 			say(st, KV_LOG_ERROR, "the last writes may not be on disk", errno);
-		if (d->names && disk_calls->fsync(d->dir) != 0)
-			say(st, KV_LOG_ERROR, "the last writes may not be on disk", errno);
+		else
+			image_write(st);
 	}
 	disk_free(d);
 	st->disk = NULL;
@@ -197,6 +198,8 @@ static void write_frame(struct kv_store *st, const void *more, uint64_t more_len
 			       .count = d->buffer.records};
 	uint64_t before = d->log.size;
 
+	if (UNLIKELY(d->image))
+		image_drop(d);
 	if (frame_write(&d->log, &d->buffer, &h, more, more_len) != 0) {
 		d->lost = 1;
 		disk_fail(st, errno);
@@ -247,6 +250,8 @@ int log_rotate(struct disk *d)
 	struct disk_file next;
 	uint64_t number = d->next++;
 
+	if (d->image)
+		image_drop(d);
 	if (disk_make(d, &next, "log", number, FILE_LOG) != 0)
 		return -1;
 	/* Gives the reserved rest back; it does no harm where it stays. */

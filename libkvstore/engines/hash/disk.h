@@ -5,6 +5,7 @@
  *   base-N   all entries, written beside log-N while it grew: a base and log-N and
  *            all later logs together give the store.  base-1 does not exist: it is empty
  *   new-N    a base that is being written
+ *   image    a shortcut to all of this, see image.h
  *
  * Both kinds start with a head (struct file_head) and go on with frames: a head of 56
  * bytes, then records, then zero bytes up to a multiple of 8.  Checksums are XXH3 of
@@ -100,6 +101,8 @@ struct disk_calls {
 	int (*rename)(int dir, const char *from, const char *to);
 	int (*unlink)(int dir, const char *name);
 	uint64_t (*size)(int fd); /* UINT64_MAX and errno when it cannot be had */
+	int (*map)(void *at, uint64_t n, int fd, uint64_t from); /* privately, in place of what is there */
+	int64_t (*clock)(void); /* ms that have passed; for nothing but how long a stop takes */
 };
 
 extern const struct disk_calls *disk_calls;
@@ -170,6 +173,8 @@ struct disk {
 	uint32_t said;     /* the failure was logged */
 	uint32_t lost;     /* something since the last commit was not written */
 	uint64_t cut;      /* bytes that the opening cut */
+	uint32_t image;    /* 1: the file `image` tells exactly of this */
+	uint32_t image_pad;
 };
 
 /* Opens what a directory holds, or makes a first log; the index is filled.  KV_OK, or a
@@ -222,6 +227,9 @@ int disk_make(struct disk *d, struct disk_file *f, const char *prefix, uint64_t 
 
 /* Ends a file that is no longer needed. */
 void file_close(struct disk_file *f);
+
+/* Writes all of it, at the end; -1 and errno. */
+int file_write(struct disk_file *f, struct iovec *vec, int n);
 
 bool buffer_reach(struct disk_buffer *b, uint64_t n);
 void buffer_put(struct disk_buffer *b, const struct record *r, bool with_value);

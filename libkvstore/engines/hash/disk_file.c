@@ -9,7 +9,9 @@
 #include <linux/falloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ------------------------------------------------------------ system calls */
@@ -91,10 +93,28 @@ static uint64_t call_size(int fd)
 	return fstat(fd, &file) == 0 ? (uint64_t)file.st_size : UINT64_MAX;
 }
 
+static int call_map(void *at, uint64_t n, int fd, uint64_t from)
+{
+	void *p = mmap(at, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, (off_t)from);
+
+	if (p == MAP_FAILED)
+		return -1;
+	(void)madvise(at, n, MADV_DONTDUMP);
+	return 0;
+}
+
+static int64_t call_clock(void)
+{
+	struct timespec t;
+
+	return clock_gettime(CLOCK_MONOTONIC, &t) == 0 ? t.tv_sec * 1000 + t.tv_nsec / 1000000 : 0;
+}
+
 static const struct disk_calls system_calls = {
 	.open = call_open, .close = close, .writev = call_writev, .pread = call_pread,
 	.fallocate = call_fallocate, .truncate = call_truncate, .fsync = call_fsync,
 	.rename = call_rename, .unlink = call_unlink, .size = call_size,
+	.map = call_map, .clock = call_clock,
 };
 
 const struct disk_calls *disk_calls = &system_calls;
@@ -310,8 +330,7 @@ void file_name(char *to, const char *prefix, uint64_t number)
 	snprintf(to, NAME_ROOM, "%s-%llu", prefix, (unsigned long long)number);
 }
 
-/* Writes all of it. */
-static int write_all(struct disk_file *f, struct iovec *vec, int n)
+int file_write(struct disk_file *f, struct iovec *vec, int n)
 {
 	while (n > 0) {
 		ssize_t got = disk_calls->writev(f->fd, vec, n);
@@ -348,7 +367,7 @@ int disk_make(struct disk *d, struct disk_file *f, const char *prefix, uint64_t 
 	f->fd = disk_calls->open(d->dir, name, O_RDWR | O_APPEND | O_CREAT | O_TRUNC, 0600);
 	if (f->fd < 0)
 		return -1;
-	if (write_all(f, &vec, 1) == 0)
+	if (file_write(f, &vec, 1) == 0)
 		return 0;
 	int error = errno;
 
@@ -384,9 +403,9 @@ int frame_write(struct disk_file *f, struct disk_buffer *b, struct frame_head *h
 	vec[2] = (struct iovec){(void *)(uintptr_t)zero, (8 - (b->used + more_len) % 8) % 8};
 	if (more_len == 0) {
 		vec[1] = vec[2];
-		rc = write_all(f, vec, vec[1].iov_len != 0 ? 2 : 1);
+		rc = file_write(f, vec, vec[1].iov_len != 0 ? 2 : 1);
 	} else {
-		rc = write_all(f, vec, vec[2].iov_len != 0 ? 3 : 2);
+		rc = file_write(f, vec, vec[2].iov_len != 0 ? 3 : 2);
 	}
 	buffer_reset(b);
 	return rc;

@@ -6,6 +6,7 @@
  * end is cut and told of; damage is not touched.
  */
 #include "disk_read.h"
+#include "image.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define TELL_EVERY (64 * MIB)
+#define LOOK_LATER (1 * GIB) /* of an image, while it serves */
 
 /* An opening under way. */
 struct opening {
@@ -392,6 +394,8 @@ static int sweep(struct opening *o)
 
 		o->d->next = log >= o->d->next ? log + 1 : o->d->next;
 		o->d->next = new >= o->d->next ? new + 1 : o->d->next;
+		if (strcmp(e->d_name, IMAGE_NEW) == 0 || (strcmp(e->d_name, IMAGE_NAME) == 0 && !o->d->image))
+			disk_calls->unlink(o->d->dir, e->d_name);
 		if (new != 0 || (log != 0 && log < o->d->oldest) || (base != 0 && base < o->d->oldest))
 			disk_calls->unlink(o->d->dir, e->d_name);
 	}
@@ -437,10 +441,119 @@ static void weigh(struct opening *o)
 	}
 }
 
+/* ------------------------------------------------------------------------- image */
+
+/* Says what is wrong with an image: what follows is as if there were none. */
+static void doubt(struct opening *o, const char *what)
+{
+	char text[700];
+
+	snprintf(text, sizeof text, "%s; base and log hold all data and are read instead", what);
+	say(o, KV_LOG_WARNING, text);
+}
+
+/* The image, if it stands for just these files. */
+static struct image *find_image(struct opening *o)
+{
+	const char *why;
+	uint64_t at;
+	char text[500];
+	struct image *im = image_find(o->st, o->d, &why, &at);
+
+	if (im == NULL) {
+		snprintf(text, sizeof text, "%s/" IMAGE_NAME " is damaged at offset %" PRIu64 ": %s", o->open->state_dir, at,
+			 why != NULL ? why : "");
+		if (why != NULL)
+			doubt(o, text);
+		return NULL;
+	}
+	snprintf(text, sizeof text, "%s/" IMAGE_NAME, o->open->state_dir);
+	im->path = strdup(text);
+	if (im->path != NULL && im->foot.oldest == o->d->oldest && im->foot.log == o->logs[o->log_count - 1] &&
+	    im->foot.files == o->log_count + (o->base != 0) && im->foot.total == o->total)
+		return im;
+	image_end(im);
+	return NULL;
+}
+
+/* Goes on in the log where the image stands; false: it is another log. */
+static bool log_of_image(struct opening *o, const struct image *im)
+{
+	struct reader rd;
+	bool good = reader_open(&rd, o->d->dir, "log", im->foot.log) && reader_head(&rd, FILE_LOG) &&
+		    rd.head.id == im->foot.log_id && rd.head.store == im->foot.store && rd.size == im->foot.log_size;
+
+	rd.at = rd.size;
+	good = good && log_continue(o, &rd) == KV_OK;
+	reader_close(&rd);
+	return good;
+}
+
+static void tell_looked(void *arg, uint64_t bytes)
+{
+	struct opening *o = arg;
+	char text[100];
+
+	if (bytes - o->told < TELL_EVERY)
+		return;
+	o->told = bytes;
+	snprintf(text, sizeof text, "looking through the image, %llu MiB", bytes / MIB);
+	say(o, KV_LOG_STATUS, text);
+}
+
+/* An empty store in new memory. */
+static int begin_again(struct opening *o)
+{
+	int rc;
+
+	memory_close(o->st);
+	rc = store_begin(o->st, o->open);
+	if (rc == KV_OK)
+		o->st->h->max_memory = 0;
+	else
+		o->st->h = NULL;
+	return rc;
+}
+
+/* Opens by way of the image.  False: as if it were not there; *rc is KV_OK if that can go on. */
+static bool from_image(struct opening *o, int *rc)
+{
+	struct kv_store *st = o->st;
+	struct image *im = find_image(o);
+	char text[600];
+
+	*rc = KV_OK;
+	if (im == NULL)
+		return false;
+	if (log_of_image(o, im)) {
+		if (image_map(st, im) && image_look(im, LOOK_LATER / IMAGE_CHUNK, tell_looked, o)) {
+			o->d->store = im->foot.store;
+			o->d->seq = im->foot.seq;
+			o->d->grown = im->foot.grown;
+			o->d->base_size = im->foot.base_size;
+			o->d->image = 1;
+			st->image = im;
+			return true;
+		}
+		image_join(im);
+		image_tell(im, text, sizeof text);
+		doubt(o, im->bad != 0 || im->error != 0 ? text : "the image of the last stop cannot be mapped");
+		*rc = begin_again(o);
+	}
+	o->told = 0;
+	image_end(im);
+	return false;
+}
+
 static int load(struct opening *o)
 {
 	struct stop stop = {0};
-	int rc = o->base != 0 ? load_base(o) : KV_OK;
+	int rc;
+
+	if (from_image(o, &rc))
+		return sweep(o);
+	if (rc == KV_OK && o->base != 0)
+		rc = load_base(o);
 
 	for (uint64_t i = 0; rc == KV_OK && i < o->log_count && !stop.stopped; i++)
 		rc = load_log(o, i, &stop);
@@ -475,7 +588,8 @@ int disk_recover(struct kv_store *st, struct disk *d, const struct kv_open *open
 		weigh(o);
 		rc = load(o);
 	}
-	st->h->max_memory = limit;
+	if (st->h != NULL)
+		st->h->max_memory = limit;
 	if (rc == KV_OK) {
 		d->ids = hash_step(&state);
 		d->synced = d->seq;

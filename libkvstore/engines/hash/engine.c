@@ -1,4 +1,5 @@
 /* engine.c - open, close, housekeeping, figures, and the engine's descriptor */
+#include "image.h"
 #include "store.h"
 
 #include <stdio.h>
@@ -7,6 +8,8 @@
 #ifndef KV_ENGINE_VERSION
 #define KV_ENGINE_VERSION "0.1.0"
 #endif
+
+#define IMAGE_AGAIN 50 /* ms: when to see again whether an image was looked through */
 
 /* ---------------------------------------------------------------- open, close */
 
@@ -50,6 +53,20 @@ static int header_commit(struct kv_store *st, const struct kv_open *open)
 	return KV_OK;
 }
 
+int store_begin(struct kv_store *st, const struct kv_open *open)
+{
+	int rc = memory_open(st, open->error, open->error_size);
+
+	if (rc == KV_OK && header_commit(st, open) != KV_OK) {
+		snprintf(open->error, open->error_size,
+			 "no memory for an empty store: needs %llu bytes; fix: raise the memory limit",
+			 (unsigned long long)round_up(sizeof(struct header), PAGE));
+		memory_close(st);
+		rc = KV_NO_MEMORY;
+	}
+	return rc;
+}
+
 int hash_open(const struct kv_open *open, kv_store **store)
 {
 	struct kv_store *st = calloc(1, sizeof *st);
@@ -66,14 +83,7 @@ int hash_open(const struct kv_open *open, kv_store **store)
 	}
 	st->log = open->log;
 	st->log_host = open->log_host;
-	rc = memory_open(st, open->error, open->error_size);
-	if (rc == KV_OK && header_commit(st, open) != KV_OK) {
-		snprintf(open->error, open->error_size,
-			 "no memory for an empty store: needs %llu bytes; fix: raise the memory limit",
-			 (unsigned long long)round_up(sizeof(struct header), PAGE));
-		memory_close(st);
-		rc = KV_NO_MEMORY;
-	}
+	rc = store_begin(st, open);
 	if (rc != KV_OK) {
 		free(st);
 		return rc;
@@ -81,6 +91,7 @@ int hash_open(const struct kv_open *open, kv_store **store)
 	if (open->state_dir != NULL) {
 		rc = disk_open(st, open);
 		if (rc != KV_OK) {
+			image_end(st->image);
 			memory_close(st);
 			free(st);
 			return rc;
@@ -92,6 +103,7 @@ int hash_open(const struct kv_open *open, kv_store **store)
 
 void hash_close(kv_store *st, uint32_t flags)
 {
+	image_end(st->image);
 	if (!(flags & KV_CLOSE_GIVEN)) {
 		disk_close(st);
 		memory_close(st);
@@ -110,8 +122,19 @@ int hash_maintain(kv_store *st, struct kv_maintain *m)
 {
 	bool more = false;
 	int64_t next = 0;
-	uint64_t used = disk_maintain(st, m->budget / 2 + 1, m->now, &more, &next);
+	uint64_t used;
 
+	if (UNLIKELY(st->image != NULL)) {
+		if (!image_check(st))
+			return KV_CORRUPT;
+		if (st->image != NULL) {
+			m->used = 1;
+			m->more = 0;
+			m->next = m->now + IMAGE_AGAIN;
+			return KV_OK;
+		}
+	}
+	used = disk_maintain(st, m->budget / 2 + 1, m->now, &more, &next);
 	used += expiry_pass(st, m->now, used < m->budget ? m->budget - used : 1, m->events, &more);
 
 	if (used < m->budget)

@@ -11,6 +11,7 @@
  * seldom has to wait for it.  What is used and what lies in gaps is to stay below the
  * limit by some slack, of which long values and the index get their whole pages.
  */
+#include "image.h"
 #include "store.h"
 
 #define SLACK_SHIFT 4         /* a sixteenth of the limit ... */
@@ -46,8 +47,11 @@ int hash_limit(kv_store *st, const struct kv_limit *limit)
 	}
 	if (limit->flags & ~KV_LIMIT_VOLATILE)
 		return KV_UNSUPPORTED;
-	if (!ranks || limit->flags != h->limit_flags)
+	if (!ranks || limit->flags != h->limit_flags) {
+		if (h->queue_head + h->ghost_root != 0 && !image_settle(st))
+			return KV_CORRUPT;
 		queue_drop(st);
+	}
 	h->max_memory = limit->max_memory;
 	h->policy = limit->policy;
 	h->limit_flags = limit->flags;

@@ -5,6 +5,7 @@
  * all buckets, then those of all entries whose print matches.  It decides nothing;
  * each operation looks its key up when its turn comes.
  */
+#include "image.h"
 #include "store.h"
 
 #define GROUP 32u
@@ -270,6 +271,8 @@ static int do_clear(struct kv_store *st, uint32_t space)
 /* After an operation found no memory; false when there is no more to be found. */
 static bool find_room(struct kv_store *st, struct kv_batch *batch, unsigned attempt)
 {
+	if (!image_settle(st))
+		return false;
 	if (st->lacking != 0 && evicts(st->h))
 		return evict_now(st, batch->now, batch->events, attempt);
 	return store_reclaim(st);
@@ -303,6 +306,8 @@ int hash_exec(kv_store *st, struct kv_batch *batch)
 {
 	uint64_t hash[GROUP];
 
+	if (UNLIKELY(st->image != NULL) && !image_ready(st, batch))
+		return KV_CORRUPT;
 	for (uint64_t from = 0; from < batch->count; from += GROUP) {
 		uint64_t left = batch->count - from;
 		unsigned n = left < GROUP ? (unsigned)left : GROUP;

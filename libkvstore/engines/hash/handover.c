@@ -4,6 +4,7 @@
  * offer() only describes; the files stay as they are, so resume() has nothing to undo.
  * accept() reads, checks, and takes the descriptors and mappings over as its last act.
  */
+#include "image.h"
 #include "store.h"
 
 #include <stdio.h>
@@ -31,6 +32,8 @@ uint64_t header_sum(const struct header *h)
 
 int hash_offer(kv_store *st, struct kv_offer *offer)
 {
+	if (!image_settle(st))
+		return KV_CORRUPT;
 	for (int seg = 0; seg < SEGMENTS; seg++) {
 		struct kv_segment *s = &st->segments[seg];
 

@@ -37,6 +37,9 @@
  *   |       |     |      |    |      |     | `large`, line of the pool: link    |
  *
  * Heat and fresh are for choosing what to evict (evict.c).
+ *
+ * All of this is also what an image on disk holds (image.h): whoever changes what bytes
+ * mean, here or in the files that write them, counts LAYOUT up.
  */
 #ifndef HASH_LAYOUT_H
 #define HASH_LAYOUT_H
@@ -51,9 +54,9 @@
 
 #include "../../kvstore.h"
 
-#define FORMAT "hash-2"
+#define FORMAT "hash-3"
 #define MAGIC 0x31687361682d766bull /* "kv-hash1" */
-#define LAYOUT 2u
+#define LAYOUT 3u
 
 #define PAGE 4096ull
 #define KIB 1024ull
@@ -216,7 +219,7 @@ struct header {
 	uint32_t space_count; /* descriptors ever used */
 	uint32_t space_free;
 	uint32_t space_detached;
-	uint32_t space_pad;
+	uint32_t imaged; /* parts of the memory are mapped from an image, see image.h */
 	/* expiry.c */
 	int64_t due;        /* no entry goes before, INT64_MAX: none */
 	int64_t pass_due;   /* the same, of what the present pass has seen */
@@ -243,6 +246,7 @@ struct header {
 };
 
 struct disk;
+struct image;
 
 /* What offer() passes beside the segments. */
 struct offer_state {
@@ -263,6 +267,7 @@ struct kv_store {
 	uint8_t *base[SEGMENTS];
 	int fd[SEGMENTS];
 	struct disk *disk; /* NULL: nothing is kept */
+	struct image *image; /* what the memory is mapped from, until all of it was looked at */
 	struct space *last; /* the space that was looked up last */
 	uint64_t lacking;   /* bytes that the limit refused last, 0: none since it was set to 0 */
 	uint64_t heat_most; /* SLOT_HEAT when use is noted, else 0 */

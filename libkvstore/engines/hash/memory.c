@@ -156,8 +156,22 @@ int memory_commit(struct kv_store *st, enum segment seg, uint64_t at, uint64_t l
 	return KV_OK;
 }
 
+/* What is mapped from an image is mapped from the store's own file again. */
+static bool part_from_image(struct kv_store *st, enum segment seg, uint64_t at, uint64_t len)
+{
+	void *p = mmap(st->base[seg] + at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
+		       st->fd[seg], (off_t)at);
+
+	if (p == MAP_FAILED)
+		return false;
+	(void)madvise(p, len, MADV_DONTDUMP);
+	return true;
+}
+
 bool memory_release(struct kv_store *st, enum segment seg, uint64_t at, uint64_t len)
 {
+	if (UNLIKELY(st->h->imaged) && !part_from_image(st, seg, at, len))
+		return false;
 	if (allocate(st->fd[seg], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, len) != 0)
 		return false;
 	st->h->committed -= len;

@@ -6,6 +6,7 @@
  * walk that goes from interval to interval misses nothing that stays, whatever
  * the table does meanwhile.
  */
+#include "image.h"
 #include "store.h"
 
 #define PLACE_BITS 48
@@ -197,6 +198,8 @@ int hash_scan(kv_store *st, struct kv_scan *scan)
 {
 	const struct space *sp = space_find(st, scan->space);
 
+	if (!image_settle(st))
+		return KV_CORRUPT;
 	scan->first = NULL;
 	scan->last = NULL;
 	scan->count = 0;

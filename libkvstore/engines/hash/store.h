@@ -18,6 +18,9 @@ int memory_open(struct kv_store *st, char *why, uint64_t why_size);
 /* Unmaps and closes them. */
 void memory_close(struct kv_store *st);
 
+/* Makes them and an empty store in them; as memory_open(). */
+int store_begin(struct kv_store *st, const struct kv_open *open);
+
 /* Sets the pointers that follow from base[META]. */
 void memory_attach(struct kv_store *st);
 
