@@ -21,12 +21,13 @@ import (
 	"kvstored/pkg/systemd"
 )
 
-// How long an end may take, together less than TimeoutStopSec= of the unit:
-// stopGrace for clients to read their last replies, closeGrace for an exchange
-// of the engine to come to its end.
+// How long an end may take: stopGrace for clients to read their last replies,
+// less than TimeoutStopSec= of the unit; then closeGrace, for which systemd is
+// asked, for an exchange of the engine to come to its end and for what the
+// engine writes to make the next start quick.
 const (
 	stopGrace  = 30 * time.Second
-	closeGrace = 15 * time.Second
+	closeGrace = 45 * time.Second
 )
 
 // daemon is the running program. What has no guard is set before serve and
@@ -167,8 +168,10 @@ func (d *daemon) closeSockets() {
 }
 
 // closeHost closes the engine's store. An exchange that is still running is
-// not waited for without end: what it copies to goes with the process.
+// not waited for without end: what it copies to goes with the process. Nor is
+// the engine; what was acknowledged is on its way to the disk before.
 func (d *daemon) closeHost() {
+	d.notify.ExtendTimeout(closeGrace + stopGrace/10)
 	closed := make(chan struct{})
 	go func() {
 		d.host.Close()
@@ -177,7 +180,7 @@ func (d *daemon) closeHost() {
 	select {
 	case <-closed:
 	case <-time.After(closeGrace):
-		d.log.Warn("ending in the middle of an exchange of the engine")
+		d.log.Warn("ending before the engine closed its store: an exchange runs, or the disk is slow")
 		d.closeSockets()
 		os.Exit(exitOK)
 	}

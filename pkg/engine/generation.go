@@ -170,8 +170,12 @@ const retireWait = 50 * time.Millisecond
 
 // retire ends a generation that was replaced by a copy: it waits until every
 // pinned value was written to its client, however long that takes, then
-// closes the store and unloads the code. Runs on its own goroutine.
-func (h *Host) retire(g *generation) {
+// closes the store, drops what it kept on disk and unloads the code. Runs on
+// its own goroutine.
+//
+// What an engine writes at its end would be for nothing, so the directory goes
+// first, but not that of one that has its files for itself alone (LMDB).
+func (h *Host) retire(g *generation, drop func()) {
 	for seen := uint64(0); h.pinsOf(g) > 0; {
 		for range 20 {
 			time.Sleep(retireWait)
@@ -184,7 +188,13 @@ func (h *Host) retire(g *generation) {
 	h.lane.Lock()
 	h.pins.forget(g, h.cur)
 	h.lane.Unlock()
-	g.store.close(false)
+	if g.lib.info.Has(CapExclusive) {
+		g.store.close(false)
+		drop()
+	} else {
+		drop()
+		g.store.close(false)
+	}
 	h.bury(g)
 }
 

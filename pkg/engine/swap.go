@@ -253,10 +253,7 @@ func (s *swap) replace() (Outcome, error) {
 	if s.next.name == "" && s.old.name != "" {
 		h.opts.Log.Warn("the data lies in memory only from now on", zap.String("engine", s.next.title()))
 	}
-	go func() {
-		h.retire(s.old)
-		s.dropDir(s.old)
-	}()
+	go h.retire(s.old, func() { s.dropDir(s.old) })
 	return Outcome{}, nil
 }
 
@@ -278,7 +275,7 @@ func (s *swap) openNext() error {
 	return nil
 }
 
-// dropDir removes what a store, now closed, kept on disk and does not own.
+// dropDir removes what a store kept on disk and does not own.
 func (s *swap) dropDir(g *generation) {
 	if g.name == "" {
 		return

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define TELL_EVERY (64 * MIB)
-#define LOOK_LATER (1 * GIB) /* of an image, while it serves */
 
 /* An opening under way. */
 struct opening {
@@ -526,7 +525,7 @@ static bool from_image(struct opening *o, int *rc)
 	if (im == NULL)
 		return false;
 	if (log_of_image(o, im)) {
-		if (image_map(st, im) && image_look(im, LOOK_LATER / IMAGE_CHUNK, tell_looked, o)) {
+		if (image_map(st, im) && image_look(im, image_later / im->foot.chunk, tell_looked, o)) {
 			o->d->store = im->foot.store;
 			o->d->seq = im->foot.seq;
 			o->d->grown = im->foot.grown;

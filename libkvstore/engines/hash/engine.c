@@ -103,11 +103,13 @@ int hash_open(const struct kv_open *open, kv_store **store)
 
 void hash_close(kv_store *st, uint32_t flags)
 {
-	image_end(st->image);
+	if (st->image != NULL)
+		image_join(st->image);
 	if (!(flags & KV_CLOSE_GIVEN)) {
 		disk_close(st);
 		memory_close(st);
 	}
+	image_end(st->image);
 	free(st);
 }
 

@@ -26,7 +26,9 @@
 #define IMAGE_NEW "image-new"
 #define IMAGE_MAGIC 0x316567616d69766bull /* "kvimage1" */
 #define IMAGE_CHUNK (256 * KIB)
+#define IMAGE_CHUNK_MOST (16 * MIB)
 #define IMAGE_THREADS 2u
+#define IMAGE_LATER (1 * GIB)
 
 /* Memory that lay together: `data` bytes of segment from `at` on. */
 struct image_run {
@@ -56,6 +58,7 @@ struct image_foot {
 	uint64_t base_size;
 	/* What it holds. */
 	uint64_t data;      /* bytes */
+	uint64_t chunk;     /* bytes of each chunk but the last, a power of two */
 	uint64_t runs;
 	uint64_t chunks;
 	uint64_t tables;    /* checksum of runs and sums */
@@ -91,8 +94,17 @@ uint64_t image_chunk_sum(const struct image_foot *f, uint64_t chunk, const void 
 /* Stores that hold less are read as fast without. */
 extern uint64_t image_least;
 
+/* Bytes of the chunks of images that are written. */
+extern uint64_t image_chunk;
+
 /* Runs that are shorter are read, not mapped. */
 extern uint64_t image_map_least;
+
+/* So many bytes may be looked at while the store serves. */
+extern uint64_t image_later;
+
+/* Threads that look; at most IMAGE_THREADS. */
+extern uint32_t image_threads;
 
 /* A stop takes no longer for it than so many ms. */
 extern int64_t image_patience;

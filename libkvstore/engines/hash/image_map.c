@@ -10,7 +10,7 @@
 
 #define MAP_MOST 8192u /* more runs are read: a process may have so many mappings */
 
-uint64_t image_map_least = 256 * KIB; /* shorter ones, too */
+uint64_t image_map_least = 256 * KIB;
 
 /* ------------------------------------------------------------------------- mapping */
 
@@ -87,7 +87,7 @@ bool image_map(struct kv_store *st, struct image *im)
 
 void image_tell(const struct image *im, char *text, uint64_t size)
 {
-	uint64_t at = im->bad != 0 ? (im->bad - 1) * IMAGE_CHUNK : 0;
+	uint64_t at = im->bad != 0 ? (im->bad - 1) * im->foot.chunk : 0;
 
 	if (im->error != 0)
 		snprintf(text, size, "%s cannot be read at offset %llu: %s; fix: look at the disk (journalctl -k)",

@@ -13,6 +13,9 @@
 
 #define RUNS_MOST (1ull << 32)
 
+uint32_t image_threads = IMAGE_THREADS;
+uint64_t image_later = IMAGE_LATER;
+
 /* ------------------------------------------------------------------------ finding */
 
 int image_read(int fd, void *to, uint64_t n, uint64_t at)
@@ -34,10 +37,13 @@ int image_read(int fd, void *to, uint64_t n, uint64_t at)
 /* What is wrong with a foot that was written as it stands, or NULL. */
 static const char *judge_foot(const struct image_foot *f, uint64_t size)
 {
-	uint64_t chunks = (f->data + IMAGE_CHUNK - 1) / IMAGE_CHUNK;
+	uint64_t chunks;
 
 	if (f->magic != IMAGE_MAGIC || f->sum != image_foot_sum(f))
 		return "its end fails its checksum";
+	if (f->chunk < PAGE || f->chunk > IMAGE_CHUNK_MOST || f->data > UINT64_MAX / 2)
+		return "it is not made of chunks";
+	chunks = (f->data + f->chunk - 1) / f->chunk;
 	if (f->data > size || f->runs > RUNS_MOST || f->chunks != chunks ||
 	    size != f->data + f->runs * sizeof(struct image_run) + chunks * sizeof(uint64_t) + sizeof *f)
 		return "it is not as long as it says";
@@ -151,8 +157,8 @@ void image_end(struct image *im)
 /* Looks at one chunk, by way of `room`; false: it is damaged, which is noted. */
 static bool look_at(struct image *im, uint64_t chunk, uint8_t *room)
 {
-	uint64_t at = chunk * IMAGE_CHUNK;
-	uint64_t n = im->foot.data - at < IMAGE_CHUNK ? im->foot.data - at : IMAGE_CHUNK;
+	uint64_t at = chunk * im->foot.chunk;
+	uint64_t n = im->foot.data - at < im->foot.chunk ? im->foot.data - at : im->foot.chunk;
 	int error;
 
 	if (__atomic_load_n(&im->state[chunk], __ATOMIC_ACQUIRE) == CHUNK_GOOD)
@@ -188,8 +194,8 @@ static uint64_t run_of(const struct image *im, uint64_t from)
 /* Page tables for a chunk that is mapped, now rather than by a fault for every few pages. */
 static void populate(struct image *im, uint64_t chunk)
 {
-	uint64_t at = chunk * IMAGE_CHUNK;
-	uint64_t end = im->foot.data - at < IMAGE_CHUNK ? im->foot.data : at + IMAGE_CHUNK;
+	uint64_t at = chunk * im->foot.chunk;
+	uint64_t end = im->foot.data - at < im->foot.chunk ? im->foot.data : at + im->foot.chunk;
 
 	for (uint64_t i = run_of(im, at); at < end && i < im->foot.runs; i++) {
 		const struct image_run *r = &im->runs[i];
@@ -203,7 +209,7 @@ static void populate(struct image *im, uint64_t chunk)
 static void *look_through(void *arg)
 {
 	struct image *im = arg;
-	uint8_t *room = malloc(IMAGE_CHUNK);
+	uint8_t *room = malloc(im->foot.chunk);
 	uint64_t chunk;
 
 	while (room != NULL && __atomic_load_n(&im->bad, __ATOMIC_RELAXED) == 0 &&
@@ -222,7 +228,7 @@ void image_start(struct image *im)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (im->threads < IMAGE_THREADS &&
+	while (im->threads < image_threads &&
 	       pthread_create(&im->thread[im->threads], NULL, look_through, im) == 0)
 		im->threads++;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -233,10 +239,10 @@ bool image_piece(struct image *im, uint64_t from, uint64_t len)
 	uint8_t *room = NULL;
 	bool good = true;
 
-	for (uint64_t c = from / IMAGE_CHUNK; good && c * IMAGE_CHUNK < from + len; c++) {
+	for (uint64_t c = from / im->foot.chunk; good && c * im->foot.chunk < from + len; c++) {
 		if (__atomic_load_n(&im->state[c], __ATOMIC_ACQUIRE) == CHUNK_GOOD)
 			continue;
-		room = room != NULL ? room : malloc(IMAGE_CHUNK);
+		room = room != NULL ? room : malloc(im->foot.chunk);
 		good = room != NULL && look_at(im, c, room);
 	}
 	free(room);
@@ -245,7 +251,7 @@ bool image_piece(struct image *im, uint64_t from, uint64_t len)
 
 bool image_look(struct image *im, uint64_t left, void (*tell)(void *arg, uint64_t good), void *arg)
 {
-	uint8_t *room = malloc(IMAGE_CHUNK);
+	uint8_t *room = malloc(im->foot.chunk);
 	uint64_t good, chunk;
 
 	while (room != NULL && __atomic_load_n(&im->bad, __ATOMIC_ACQUIRE) == 0 &&
@@ -253,7 +259,7 @@ bool image_look(struct image *im, uint64_t left, void (*tell)(void *arg, uint64_
 	       (chunk = __atomic_fetch_add(&im->next, 1, __ATOMIC_RELAXED)) < im->foot.chunks) {
 		(void)look_at(im, chunk, room);
 		if (tell != NULL)
-			tell(arg, good * IMAGE_CHUNK);
+			tell(arg, good * im->foot.chunk);
 	}
 	if (room == NULL)
 		im->error = ENOMEM;

@@ -15,6 +15,7 @@
 
 uint64_t image_least = 32 * MIB;
 int64_t image_patience = 30000;
+uint64_t image_chunk = IMAGE_CHUNK;
 
 /* ------------------------------------------------------------------ what both sides need */
 
@@ -181,7 +182,7 @@ static void end_chunk(struct writing *w)
 static int write_run(struct writing *w, const uint8_t *p, uint64_t len)
 {
 	while (len > 0) {
-		uint64_t left = IMAGE_CHUNK - w->foot.data % IMAGE_CHUNK;
+		uint64_t left = w->foot.chunk - w->foot.data % w->foot.chunk;
 		uint64_t n = len < left ? len : left;
 
 		XXH3_64bits_update(&w->sum, p, n);
@@ -225,7 +226,7 @@ static int write_end(struct writing *w, const struct runs *rs)
 {
 	XXH3_state_t tables;
 
-	if (w->foot.data % IMAGE_CHUNK != 0)
+	if (w->foot.data % w->foot.chunk != 0)
 		end_chunk(w);
 	XXH3_INITSTATE(&tables);
 	XXH3_64bits_reset_withSeed(&tables, w->foot.id);
@@ -294,12 +295,12 @@ static void make_image(struct kv_store *st, const struct runs *rs)
 {
 	struct disk *d = st->disk;
 	struct writing w = {.st = st, .total = rs->bytes, .began = disk_calls->clock(), .file.fd = -1};
-	uint64_t chunks = rs->bytes / IMAGE_CHUNK + 1;
+	uint64_t chunks = rs->bytes / image_chunk + 1;
 
 	w.foot = (struct image_foot){.magic = IMAGE_MAGIC, .layout = LAYOUT, .size = sizeof w.foot,
 				     .build = image_build(), .id = hash_step(&d->ids), .store = d->store,
 				     .oldest = d->oldest, .log = d->log.number, .log_id = d->log.id,
-				     .seq = d->seq, .grown = d->grown, .base_size = d->base_size};
+				     .chunk = image_chunk, .seq = d->seq, .grown = d->grown, .base_size = d->base_size};
 	w.sums = malloc(chunks * sizeof *w.sums);
 	errno = ENOMEM;
 	if (w.sums == NULL || weigh(d, &w.foot) != 0 || write_and_name(&w, rs) != 0)
@@ -313,7 +314,8 @@ void image_write(struct kv_store *st)
 	struct runs rs = {0};
 	bool more = false;
 
-	if (h->pins != 0 || h->used < image_least || st->disk->image)
+	/* While not all of an image was looked at nothing has changed, or it is damaged. */
+	if (h->pins != 0 || h->used < image_least || st->disk->image || st->image != NULL)
 		return;
 	tell(st, KV_LOG_STATUS, "writing the image that the next start maps");
 	extent_trim(st, UINT64_MAX, &more);

@@ -3,13 +3,15 @@
  *
  *   crash power SEED CUTS   a run recorded, the power cut at CUTS points of it
  *   crash flip              every byte of every file of a small store changed, one at a time
+ *   crash image SEED STEP   the same for the image of a clean stop; of its data every STEP-th byte
  *   crash kill SEED N       a process that writes, killed N times
  *   crash fault SEED N      N runs with calls that fail
  *
  * A store that opens must be in a state that it was in: not before what was promised, not
  * in the middle of a run, and nothing else.
  */
-#include "power.h"
+#include "crash.h"
+#include "verify.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,22 +22,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define HISTORY 200000
+char live[64], rebuilt[64];
+uint64_t chance;
+uint64_t images;
 
-static char live[64], rebuilt[64];
-static uint64_t chance;
-
-/* What a run knows of itself. */
-struct past {
-	uint64_t count;           /* states: after each operation */
-	uint64_t state[HISTORY];  /* digests */
-	uint64_t event[HISTORY];  /* events when it was reached */
-	uint64_t promises;        /* what syncs promised */
-	uint64_t when[HISTORY];   /* events until then */
-	uint64_t promised[HISTORY]; /* this state and all before cannot be lost */
-};
-
-static struct past *past;
+struct past *past;
 
 static void make_directories(void)
 {
@@ -54,7 +45,7 @@ static void remove_directories(void)
 	rmdir(rebuilt);
 }
 
-static uint64_t remember(kv_store *st)
+uint64_t remember(kv_store *st)
 {
 	FAIL_IF(past->count == HISTORY);
 	past->state[past->count] = shop_digest(st);
@@ -62,8 +53,7 @@ static uint64_t remember(kv_store *st)
 	return past->count++;
 }
 
-/* The newest state from `low` to `high` that this is; -1: none. */
-static int64_t state_of(uint64_t digest, uint64_t low, uint64_t high)
+int64_t state_of(uint64_t digest, uint64_t low, uint64_t high)
 {
 	for (uint64_t i = high + 1; i-- > low;) {
 		if (past->state[i] == digest)
@@ -73,16 +63,6 @@ static int64_t state_of(uint64_t digest, uint64_t low, uint64_t high)
 }
 
 /* --------------------------------------------------------------------------- host */
-
-/* The host's side: syncs that begin and end some time later. */
-struct host {
-	uint64_t synced;
-	int error;
-	bool running;
-	int fd_of[8];
-	uint32_t n;
-	uint64_t mark, begun, covers; /* covers: states */
-};
 
 static void begin_sync(struct host *h, const struct kv_commit *c)
 {
@@ -95,7 +75,7 @@ static void begin_sync(struct host *h, const struct kv_commit *c)
 		h->fd_of[i] = c->fd[i];
 }
 
-static void end_sync(struct host *h, int error)
+void end_sync(struct host *h, int error)
 {
 	h->running = false;
 	if (error != 0) {
@@ -109,8 +89,7 @@ static void end_sync(struct host *h, int error)
 	past->promised[past->promises++] = h->covers - 1;
 }
 
-/* A tick's end: commit, and what follows from it.  `lazy`: syncs end when they please. */
-static int commit(struct host *h, kv_store *st, bool lazy)
+int commit(struct host *h, kv_store *st, bool lazy)
 {
 	struct kv_commit c = {.size = sizeof c, .synced = h->synced, .sync_error = h->error};
 	int rc = hash_commit(st, &c);
@@ -121,7 +100,7 @@ static int commit(struct host *h, kv_store *st, bool lazy)
 	return rc;
 }
 
-static void keep_house(kv_store *st, int64_t now, uint64_t budget)
+void keep_house(kv_store *st, int64_t now, uint64_t budget)
 {
 	static char memory[1 << 16];
 	struct kv_sink sink = {.next = memory, .end = memory + sizeof memory};
@@ -132,6 +111,33 @@ static void keep_house(kv_store *st, int64_t now, uint64_t budget)
 }
 
 /* -------------------------------------------------------------------------- power */
+
+/* A clean stop, after which nothing can be lost, and a start. */
+static kv_store *restart(struct host *h, kv_store *st)
+{
+	uint64_t digest = shop_digest(st);
+	int status;
+
+	hash_close(st, 0);
+	past->when[past->promises] = power_events();
+	past->promised[past->promises++] = past->count - 1;
+	*h = (struct host){0};
+	st = shop_open(live, false, shop_draw(&chance, 1000000), &status);
+	if (st == NULL)
+		fprintf(stderr, "crash: after a clean stop: %s\n", shop_error);
+	FAIL_IF(st == NULL || shop_digest(st) != digest || (!st->disk->image && shop_said[0] != '\0'));
+	FAIL_IF(!image_settle(st));
+	verify_store(st);
+	return st;
+}
+
+void choose_ways(void)
+{
+	image_later = shop_draw(&chance, 2) ? IMAGE_LATER : 0;
+	image_threads = (uint32_t)shop_draw(&chance, IMAGE_THREADS + 1);
+	image_map_least = shop_draw(&chance, 3) ? PAGE : 256 * KIB;
+	image_chunk = shop_draw(&chance, 2) ? PAGE : IMAGE_CHUNK;
+}
 
 static uint64_t run_recorded(uint64_t ticks)
 {
@@ -157,10 +163,14 @@ static uint64_t run_recorded(uint64_t ticks)
 		FAIL_IF(commit(&h, st, true) != KV_OK);
 		if (h.running && shop_draw(&chance, 2) == 0)
 			end_sync(&h, 0);
+		if (shop_draw(&chance, 50) == 0) {
+			st = restart(&h, st);
+			images += st->disk->image;
+		}
 	}
-	power_stop();
 	number = st->disk->oldest;
 	hash_close(st, 0);
+	power_stop();
 	return number;
 }
 
@@ -220,6 +230,10 @@ static void cut_once(uint64_t event, uint64_t *torn)
 	if (st == NULL)
 		fprintf(stderr, "crash: power cut after event %llu: %s\n", (unsigned long long)event, shop_error);
 	FAIL_IF(st == NULL);
+	images += st->disk->image;
+	if (strstr(shop_said, IMAGE_NAME) != NULL)
+		fprintf(stderr, "crash: power cut after event %llu: %s\n", (unsigned long long)event, shop_said);
+	FAIL_IF(strstr(shop_said, IMAGE_NAME) != NULL); /* it got its name when it was whole */
 	*torn += shop_said[0] != '\0';
 	at = state_of(shop_digest(st), low, high);
 	if (at < 0)
@@ -242,6 +256,7 @@ static int power(uint64_t seed, uint64_t cuts)
 
 		chance = seed * 1000003 + runs;
 		disk_base_least = shop_draw(&chance, 2) ? 20000 : 300000;
+		choose_ways();
 		past->count = past->promises = 0;
 		empty_directory(live);
 		power_forget();
@@ -251,10 +266,10 @@ static int power(uint64_t seed, uint64_t cuts)
 		for (uint64_t i = 0; i < 400 && done < cuts; i++, done++)
 			cut_once(first + shop_draw(&chance, events - first + 1), &torn);
 	}
-	printf("crash: power cut %llu times in %llu runs with %llu snapshots: %llu torn ends were cut, every state "
-	       "was one that had been\n", (unsigned long long)done, (unsigned long long)runs,
-	       (unsigned long long)bases, (unsigned long long)torn);
-	FAIL_IF(torn == 0 || bases == 0);
+	printf("crash: power cut %llu times in %llu runs with %llu snapshots: %llu torn ends were cut, %llu images "
+	       "mapped, every state was one that had been\n", (unsigned long long)done, (unsigned long long)runs,
+	       (unsigned long long)bases, (unsigned long long)torn, (unsigned long long)images);
+	FAIL_IF(torn == 0 || bases == 0 || images == 0);
 	return 0;
 }
 
@@ -392,6 +407,12 @@ static void write_until_killed(struct shared *sh, uint64_t number)
 		sh->kept = past->count;
 		if (h.running && shop_draw(&chance, 2) == 0)
 			end_sync(&h, 0);
+		if (shop_draw(&chance, 60) == 0) {
+			hash_close(st, 0);
+			h = (struct host){0};
+			st = shop_open(live, false, chance, &status);
+			FAIL_IF(st == NULL);
+		}
 		if (past->count > HISTORY - 100)
 			pause();
 	}
@@ -412,6 +433,7 @@ static int kill_often(uint64_t seed, uint64_t times)
 		pid_t pid;
 
 		chance = seed * 7919 + i;
+		choose_ways();
 		if (i % 50 == 0) {
 			empty_directory(live);
 			past->count = sh->known = sh->kept = 0;
@@ -433,6 +455,7 @@ static int kill_often(uint64_t seed, uint64_t times)
 		if (st == NULL)
 			fprintf(stderr, "crash: after kill %llu: %s\n", (unsigned long long)i, shop_error);
 		FAIL_IF(st == NULL);
+		images += st->disk->image;
 		at = state_of(shop_digest(st), sh->kept - 1, sh->known - 1);
 		FAIL_IF(at < 0);
 		unknown += (uint64_t)at > sh->kept - 1;
@@ -442,135 +465,8 @@ static int kill_often(uint64_t seed, uint64_t times)
 		if (i % 50 == 49)
 			states += past->count;
 	}
-	printf("crash: killed %llu times (%llu times within a commit): nothing lost of %llu writes\n",
-	       (unsigned long long)times, (unsigned long long)unknown, (unsigned long long)states);
-	return 0;
-}
-
-/* -------------------------------------------------------------------------- fault */
-
-static bool refused(int status)
-{
-	return status == KV_IO || status == KV_NO_SPACE || status == KV_READ_ONLY || status == KV_NO_MEMORY;
-}
-
-/* One run in which calls of one kind fail for a while. */
-static void fault_run(uint64_t *recovered)
-{
-	static const int errors[] = {ENOSPC, EIO, EROFS, EDQUOT};
-	enum fault_kind kind = 1 + (enum fault_kind)shop_draw(&chance, FAULTS - 1);
-	struct host h = {0};
-	uint64_t number = 0, known = 0, digest;
-	int64_t now = SHOP_NOW;
-	bool was_bad = false, healthy;
-	int status;
-	kv_store *st;
-
-	empty_directory(live);
-	power_forget();
-	past->count = past->promises = 0;
-	power_record();
-	st = shop_open(live, true, chance, &status);
-	FAIL_IF(st == NULL);
-	remember(st);
-	fault_set(kind, shop_draw(&chance, 40), 1 + shop_draw(&chance, 6), errors[shop_draw(&chance, 4)]);
-	for (uint64_t t = 0; t < 150; t++) {
-		uint64_t before = past->state[past->count - 1];
-		unsigned run;
-		int rc = shop_op(st, &chance, number++, &run);
-
-		FAIL_IF(rc != KV_OK && !refused(rc));
-		remember(st);
-		FAIL_IF(rc != KV_OK && run == 1 && past->state[past->count - 1] != before); /* refused is not done */
-		keep_house(st, now += 300, 1 + shop_draw(&chance, 30));
-		rc = commit(&h, st, true);
-		FAIL_IF(rc != KV_OK && !refused(rc));
-		if (h.running && shop_draw(&chance, 2) == 0)
-			end_sync(&h, kind == FAULT_SYNC && shop_draw(&chance, 20) == 0 ? EIO : 0);
-		healthy = st->disk->status == KV_OK && h.error == 0;
-		known = healthy && rc == KV_OK ? past->count - 1 : known;
-		*recovered += healthy && was_bad;
-		was_bad = !healthy;
-		if (shop_draw(&chance, 60) == 0) { /* a kill, here */
-			kv_store *copy;
-
-			fault_set(FAULT_NONE, 0, 0, 0);
-			copy_directory(live, rebuilt);
-			power_stop();
-			copy = shop_open(rebuilt, false, chance, &status);
-			if (copy == NULL)
-				fprintf(stderr, "crash: fault %d, tick %llu: %s\n", kind, (unsigned long long)t, shop_error);
-			FAIL_IF(copy == NULL);
-			FAIL_IF(state_of(shop_digest(copy), healthy ? known : 0, past->count - 1) < 0);
-			hash_close(copy, 0);
-			power_record();
-		}
-	}
-	fault_set(FAULT_NONE, 0, 0, 0);
-	for (int i = 0; i < 500 && (st->disk->status != KV_OK || h.running || h.error != 0); i++) {
-		keep_house(st, now += 300, 100);
-		commit(&h, st, false);
-		if (h.running)
-			end_sync(&h, 0);
-	}
-	FAIL_IF(st->disk->status != KV_OK);
-	FAIL_IF(shop_op(st, &chance, number, &(unsigned){0}) != KV_OK); /* it takes writes again */
-	FAIL_IF(commit(&h, st, false) != KV_OK);
-	digest = shop_digest(st);
-	power_stop();
-	hash_close(st, 0);
-	st = shop_open(live, false, chance, &status);
-	if (st == NULL)
-		fprintf(stderr, "crash: fault %d: %s\n", kind, shop_error);
-	FAIL_IF(st == NULL || shop_digest(st) != digest);
-	hash_close(st, 0);
-}
-
-/* Calls that fail while a store is opened: it says so, or it does not matter. */
-static void fault_opening(void)
-{
-	int status;
-	kv_store *st;
-	uint64_t digest;
-
-	power_stop();
-	st = shop_open(live, false, 1, &status);
-	FAIL_IF(st == NULL);
-	digest = shop_digest(st);
-	hash_close(st, 0);
-	for (int kind = 1; kind < FAULTS; kind++) {
-		for (uint64_t n = 0; n < 12; n++) {
-			copy_directory(live, rebuilt);
-			power_forget();
-			power_record();
-			fault_set((enum fault_kind)kind, n, 1, EIO);
-			st = shop_open(rebuilt, false, 1, &status);
-			fault_set(FAULT_NONE, 0, 0, 0);
-			power_stop();
-			FAIL_IF(st == NULL && shop_error[0] == '\0');
-			if (st != NULL) {
-				FAIL_IF(shop_digest(st) != digest);
-				hash_close(st, 0);
-			}
-		}
-	}
-}
-
-static int fault(uint64_t seed, uint64_t runs)
-{
-	uint64_t recovered = 0, hits;
-
-	for (uint64_t i = 0; i < runs; i++) {
-		chance = seed * 104729 + i;
-		disk_base_least = 60000;
-		fault_run(&recovered);
-		if (i % 20 == 0)
-			fault_opening();
-	}
-	hits = fault_hits();
-	printf("crash: %llu calls failed in %llu runs; %llu times writes were refused and taken again\n",
-	       (unsigned long long)hits, (unsigned long long)runs, (unsigned long long)recovered);
-	FAIL_IF(hits == 0);
+	printf("crash: killed %llu times (%llu times within a commit): nothing lost of %llu writes, %llu images mapped\n",
+	       (unsigned long long)times, (unsigned long long)unknown, (unsigned long long)states, (unsigned long long)images);
 	return 0;
 }
 
@@ -583,10 +479,13 @@ int main(int argc, char **argv)
 	past = mmap(NULL, sizeof *past, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	FAIL_IF(past == MAP_FAILED || argc < 2);
 	make_directories();
+	image_least = 0;
 	if (strcmp(argv[1], "power") == 0)
 		rc = power(a, b);
 	else if (strcmp(argv[1], "flip") == 0)
 		rc = flip(a);
+	else if (strcmp(argv[1], "image") == 0)
+		rc = spoil_image(a, b);
 	else if (strcmp(argv[1], "kill") == 0)
 		rc = kill_often(a, b);
 	else if (strcmp(argv[1], "fault") == 0)

@@ -175,9 +175,11 @@ static int on_truncate(int fd, off_t n)
 
 static int on_fsync(int fd)
 {
+	uint64_t covers = event_count;
+
 	if (fails(FAULT_SYNC))
 		return -1;
-	add(SYNC, file_of[fd])->at = event_count - 1;
+	add(SYNC, file_of[fd])->at = covers;
 	return 0;
 }
 
@@ -210,6 +212,11 @@ static int on_unlink(int dir, const char *name)
 	return real->unlink(dir, name);
 }
 
+static int on_map(void *at, uint64_t n, int fd, uint64_t from)
+{
+	return fails(FAULT_MAP) ? -1 : real->map(at, n, fd, from);
+}
+
 static struct disk_calls recording;
 
 void power_record(void)
@@ -225,6 +232,7 @@ void power_record(void)
 	recording.fsync = on_fsync;
 	recording.rename = on_rename;
 	recording.unlink = on_unlink;
+	recording.map = on_map;
 	disk_calls = &recording;
 }
 

@@ -27,7 +27,7 @@ void power_forget(void);
 
 /* A call that is to fail: the n-th of that kind from now on, `times` times. */
 enum fault_kind { FAULT_NONE, FAULT_OPEN, FAULT_WRITE, FAULT_SHORT, FAULT_RESERVE, FAULT_TRUNCATE, FAULT_SYNC,
-		  FAULT_RENAME, FAULT_UNLINK, FAULT_READ, FAULTS };
+		  FAULT_RENAME, FAULT_UNLINK, FAULT_READ, FAULT_MAP, FAULTS };
 void fault_set(enum fault_kind kind, uint64_t n, uint64_t times, int error);
 uint64_t fault_hits(void);
 

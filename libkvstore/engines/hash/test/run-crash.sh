@@ -1,6 +1,6 @@
 #!/bin/sh
 # run-crash.sh - what the engine keeps when something breaks: power cuts, damaged bytes,
-# kills, calls that fail; built with ASan and UBSan, most of the cuts and kills also plain.
+# kills, calls that fail, spoilt images; built with ASan and UBSan, most of the cuts and kills also plain.
 # Usage: run-crash.sh [TIMES]; TIMES multiplies all of it (make crash N=TIMES).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,15 +11,17 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 strict="-std=c17 -g -Wall -Wextra -Wpedantic -Werror -D_GNU_SOURCE -I$include -I$engine"
 
-gcc $strict -O2 "$here"/crash.c "$here"/shop.c "$here"/power.c "$engine"/*.c -o "$out/plain"
+gcc $strict -O2 "$here"/crash*.c "$here"/shop.c "$here"/power.c "$here"/verify.c "$engine"/*.c -o "$out/plain"
 gcc $strict -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined \
-	"$here"/crash.c "$here"/shop.c "$here"/power.c "$engine"/*.c -o "$out/asan"
+	"$here"/crash*.c "$here"/shop.c "$here"/power.c "$here"/verify.c "$engine"/*.c -o "$out/asan"
 
 i=0
 while [ $i -lt "$n" ]; do
 	"$out/plain" power $((i * 10 + 1)) 9000
 	"$out/asan" power $((i * 10 + 2)) 1200
 	"$out/asan" flip $((i * 10 + 1))
+	"$out/plain" image $((i * 10 + 1)) 41
+	"$out/asan" image $((i * 10 + 2)) 251
 	"$out/plain" kill $((i * 10 + 1)) 400
 	"$out/asan" kill $((i * 10 + 2)) 120
 	"$out/plain" fault $((i * 10 + 1)) 200

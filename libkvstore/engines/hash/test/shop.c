@@ -191,3 +191,40 @@ uint64_t shop_digest(kv_store *st)
 	}
 	return sum;
 }
+
+static uint64_t noted[SHOP_SPACES][SHOP_KEYS];
+
+/* A number for what a key has, 1: nothing; false: the store refuses. */
+static bool look_up(kv_store *st, uint32_t sp, uint64_t k, uint64_t *sum)
+{
+	static const uint64_t seed[4] = {11, 22, 33, 44};
+	char key[64];
+	struct kv_op op = {.code = KV_GET, .space = sp * 7, .key = key, .length = UINT64_MAX};
+
+	op.key_len = key_of(k, key);
+	if (exec(st, &op, 1) != KV_OK)
+		return false;
+	FAIL_IF(op.status != KV_OK && op.status != KV_NOT_FOUND);
+	*sum = op.status == KV_OK ? hash_key(seed, op.value, op.value_len) + (uint64_t)op.expiry + op.tag : 1;
+	if (op.status == KV_OK && op.pin != 0)
+		hash_release(st, &op.pin, 1);
+	return true;
+}
+
+void shop_note(kv_store *st)
+{
+	for (uint32_t i = 0; i < SHOP_SPACES * SHOP_KEYS; i++)
+		FAIL_IF(!look_up(st, i % SHOP_SPACES, i / SHOP_SPACES, &noted[i % SHOP_SPACES][i / SHOP_SPACES]));
+}
+
+bool shop_refuses(kv_store *st)
+{
+	for (uint32_t i = 0; i < SHOP_SPACES * SHOP_KEYS; i++) {
+		uint64_t sum;
+
+		if (!look_up(st, i % SHOP_SPACES, i / SHOP_SPACES, &sum))
+			return true;
+		FAIL_IF(sum != noted[i % SHOP_SPACES][i / SHOP_SPACES]);
+	}
+	return false;
+}

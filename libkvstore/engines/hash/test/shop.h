@@ -37,4 +37,8 @@ int shop_op(kv_store *st, uint64_t *chance, uint64_t number, unsigned *run);
 /* A number for all that can be read. */
 uint64_t shop_digest(kv_store *st);
 
+/* Notes what each key has; whether a lookup of one is refused, all others being as noted. */
+void shop_note(kv_store *st);
+bool shop_refuses(kv_store *st);
+
 #endif

@@ -1,0 +1,142 @@
+/* crash_fault.c - calls of the system that fail: while it runs, at its stop, at its start */
+#include "crash.h"
+
+#include <errno.h>
+
+static bool refused(int status)
+{
+	return status == KV_IO || status == KV_NO_SPACE || status == KV_READ_ONLY || status == KV_NO_MEMORY;
+}
+
+/* One run in which calls of one kind fail for a while. */
+static void fault_run(uint64_t *recovered)
+{
+	static const int errors[] = {ENOSPC, EIO, EROFS, EDQUOT};
+	enum fault_kind kind = 1 + (enum fault_kind)shop_draw(&chance, FAULTS - 1);
+	struct host h = {0};
+	uint64_t number = 0, known = 0, digest;
+	int64_t now = SHOP_NOW;
+	bool was_bad = false, healthy;
+	int status;
+	kv_store *st;
+
+	empty_directory(live);
+	power_forget();
+	past->count = past->promises = 0;
+	power_record();
+	st = shop_open(live, true, chance, &status);
+	FAIL_IF(st == NULL);
+	remember(st);
+	fault_set(kind, shop_draw(&chance, 40), 1 + shop_draw(&chance, 6), errors[shop_draw(&chance, 4)]);
+	for (uint64_t t = 0; t < 150; t++) {
+		uint64_t before = past->state[past->count - 1];
+		unsigned run;
+		int rc = shop_op(st, &chance, number++, &run);
+
+		FAIL_IF(rc != KV_OK && !refused(rc));
+		remember(st);
+		FAIL_IF(rc != KV_OK && run == 1 && past->state[past->count - 1] != before); /* refused is not done */
+		keep_house(st, now += 300, 1 + shop_draw(&chance, 30));
+		rc = commit(&h, st, true);
+		FAIL_IF(rc != KV_OK && !refused(rc));
+		if (h.running && shop_draw(&chance, 2) == 0)
+			end_sync(&h, kind == FAULT_SYNC && shop_draw(&chance, 20) == 0 ? EIO : 0);
+		healthy = st->disk->status == KV_OK && h.error == 0;
+		known = healthy && rc == KV_OK ? past->count - 1 : known;
+		*recovered += healthy && was_bad;
+		was_bad = !healthy;
+		if (shop_draw(&chance, 60) == 0) { /* a kill, here */
+			kv_store *copy;
+
+			fault_set(FAULT_NONE, 0, 0, 0);
+			copy_directory(live, rebuilt);
+			power_stop();
+			copy = shop_open(rebuilt, false, chance, &status);
+			if (copy == NULL)
+				fprintf(stderr, "crash: fault %d, tick %llu: %s\n", kind, (unsigned long long)t, shop_error);
+			FAIL_IF(copy == NULL);
+			FAIL_IF(state_of(shop_digest(copy), healthy ? known : 0, past->count - 1) < 0);
+			hash_close(copy, 0);
+			power_record();
+		}
+	}
+	fault_set(FAULT_NONE, 0, 0, 0);
+	for (int i = 0; i < 500 && (st->disk->status != KV_OK || h.running || h.error != 0); i++) {
+		keep_house(st, now += 300, 100);
+		commit(&h, st, false);
+		if (h.running)
+			end_sync(&h, 0);
+	}
+	FAIL_IF(st->disk->status != KV_OK);
+	FAIL_IF(shop_op(st, &chance, number, &(unsigned){0}) != KV_OK); /* it takes writes again */
+	FAIL_IF(commit(&h, st, false) != KV_OK);
+	digest = shop_digest(st);
+	if (h.running)
+		end_sync(&h, 0);
+	for (int i = 0; i < 2; i++) { /* a stop in which calls fail, then a whole one */
+		if (i == 0)
+			fault_set(1 + (enum fault_kind)shop_draw(&chance, FAULTS - 1), shop_draw(&chance, 12), 1,
+				  errors[shop_draw(&chance, 4)]);
+		else
+			power_stop();
+		hash_close(st, 0);
+		fault_set(FAULT_NONE, 0, 0, 0);
+		st = shop_open(live, false, chance, &status);
+		if (st == NULL)
+			fprintf(stderr, "crash: fault %d: %s\n", kind, shop_error);
+		FAIL_IF(st == NULL || shop_digest(st) != digest);
+	}
+	hash_close(st, 0);
+}
+
+/* Calls that fail while a store is opened: it says so, or it does not matter. */
+static void fault_opening(void)
+{
+	int status;
+	kv_store *st;
+	uint64_t digest;
+
+	power_stop();
+	image_later = image_threads = 0;
+	image_map_least = PAGE;
+	st = shop_open(live, false, 1, &status);
+	FAIL_IF(st == NULL);
+	digest = shop_digest(st);
+	hash_close(st, 0);
+	for (int kind = 1; kind < FAULTS; kind++) {
+		for (uint64_t n = 0; n < 12; n++) {
+			copy_directory(live, rebuilt);
+			power_forget();
+			power_record();
+			fault_set((enum fault_kind)kind, n, 1, EIO);
+			st = shop_open(rebuilt, false, 1, &status);
+			fault_set(FAULT_NONE, 0, 0, 0);
+			power_stop();
+			FAIL_IF(st == NULL && shop_error[0] == '\0');
+			if (st != NULL) {
+				images += st->disk->image;
+				FAIL_IF(shop_digest(st) != digest);
+				hash_close(st, 0);
+			}
+		}
+	}
+}
+
+int fault(uint64_t seed, uint64_t runs)
+{
+	uint64_t recovered = 0, hits;
+
+	for (uint64_t i = 0; i < runs; i++) {
+		chance = seed * 104729 + i;
+		disk_base_least = 60000;
+		choose_ways();
+		fault_run(&recovered);
+		if (i % 20 == 0)
+			fault_opening();
+	}
+	hits = fault_hits();
+	printf("crash: %llu calls failed in %llu runs; %llu times writes were refused and taken again\n",
+	       (unsigned long long)hits, (unsigned long long)runs, (unsigned long long)recovered);
+	FAIL_IF(hits == 0 || images == 0);
+	return 0;
+}
