@@ -121,7 +121,9 @@ var Settings = []Setting{
 		field: func(c *Config) any { return &c.MaxMemoryPolicy },
 	}, {
 		Name: "CheckTimeout", Kind: KindTime, Default: "10s", Min: 100, Max: 600_000,
-		Doc:   "How long an engine may take in its trial, in a process of its own, before it is refused.",
+		Doc: "How long an engine may take in its trial, in a process of its own, before it is refused. While the daemon " +
+			"serves, the trial gives way to it (nice 10): what it waits for a processor does not count, unless " +
+			"it takes ten times as long in all.",
 		field: func(c *Config) any { return &c.CheckTimeout },
 	}, {
 		Name: "NotifyKeyspaceEvents", Kind: KindEvents, Default: "", Reload: true, Live: true,

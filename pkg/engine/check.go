@@ -49,6 +49,7 @@ func CheckMain(args []string, stdout, stderr io.Writer) int {
 	image := flags.Int("image", -1, "descriptor of the sealed library (used by kvstored itself)")
 	serving := flags.Int("serving", -1, "descriptor of the sealed library that serves (used by kvstored itself)")
 	report := flags.Int("report", -1, "descriptor to report to (used by kvstored itself)")
+	yield := flags.Bool("yield", false, "give way to other processes (used by kvstored itself)")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -57,6 +58,9 @@ func CheckMain(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if *image >= 0 && *report >= 0 {
+		if *yield {
+			giveWay()
+		}
 		return tryHere(*image, *serving, *report, flags.Arg(0), *full)
 	}
 	options := CheckOptions{Command: SelfCheck, Full: *full}

@@ -98,7 +98,7 @@ func (t *trial) run(o CheckOptions) error {
 	}
 	files := []*os.File{t.image.file, write}
 	if o.serving != nil {
-		args, files = append(args, "--serving=5"), append(files, o.serving.file)
+		args, files = append(args, "--serving=5", "--yield"), append(files, o.serving.file)
 	}
 	cmd := exec.Command(o.Command[0], append(args, "--", t.image.Path)...)
 	cmd.ExtraFiles = files
@@ -126,7 +126,7 @@ func (t *trial) listen(cmd *exec.Cmd, read, write *os.File, timeout time.Duratio
 		return err
 	}
 	pid := cmd.Process.Pid
-	timer := time.AfterFunc(timeout, func() {
+	limit := newDeadline(pid, timeout, func() {
 		unix.Kill(-pid, unix.SIGKILL) // its group: what the library started too
 		read.SetReadDeadline(time.Now())
 	})
@@ -140,7 +140,7 @@ func (t *trial) listen(cmd *exec.Cmd, read, write *os.File, timeout time.Duratio
 	// Until it is reaped its number is nobody else's.
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
-	inTime := timer.Stop()
+	inTime := limit.stop()
 	unix.Kill(-pid, unix.SIGKILL) // nothing is left, unless the library started it
 	err = cmd.Wait()
 	if !inTime {
