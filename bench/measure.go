@@ -36,6 +36,11 @@ func (b *bench) measure(ctx context.Context) (*Report, error) {
 			return nil, err
 		}
 	}
+	if b.o.wants(startName) {
+		if err := b.starts(ctx, r); err != nil {
+			return nil, err
+		}
+	}
 	return r, b.exchanges(ctx, r)
 }
 

@@ -68,6 +68,7 @@ type Report struct {
 	PerClient float64            `json:"bytes_per_client,omitempty"` // of kvstored, idle connections
 	Memory    []MemoryPoint      `json:"memory_curve,omitempty"`     // of kvstored
 	Exchanges []Exchange         `json:"exchanges,omitempty"`
+	Starts    []Start            `json:"starts,omitempty"`
 }
 
 // The peer that marks are about, and the one that all are compared with.

@@ -39,6 +39,7 @@ func (r *Report) markdown() string {
 	r.details(&b)
 	r.memoryTable(&b)
 	r.exchangeTable(&b)
+	r.startTable(&b)
 	r.notes(&b)
 	return b.String()
 }

@@ -121,10 +121,13 @@ func (h *Host) first(path string) (*generation, error) {
 	return gen, err
 }
 
-// start tries a library, loads it and opens its store.
+// start tries a library, unless it served before the last clean stop, loads it
+// and opens its store.
 func (h *Host) start(image *Image) (*generation, error) {
-	if _, err := h.opts.Check.try(image); err != nil {
-		return nil, err
+	if !h.state.tookServed(image) {
+		if _, err := h.opts.Check.try(image); err != nil {
+			return nil, err
+		}
 	}
 	gen, err := h.load(image)
 	if err != nil {
@@ -314,6 +317,7 @@ func (h *Host) Close() {
 	h.syncs.thread.close()
 	if h.failed == nil && h.cur.pinCount() == 0 {
 		h.cur.store.close(false)
+		h.state.leaveServed(h.cur.image)
 		h.cur.drop()
 	} else { // somebody still reads values, or the store is broken: leave it be
 		h.cur.image.Close()

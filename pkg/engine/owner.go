@@ -23,6 +23,7 @@ import (
 //	lock
 //	owner      engine=hash, format=hash-1, directory=data-1, state=whole
 //	data-1/    the engine's own
+//	served     which library served before a clean stop (served.go)
 type stateDir struct {
 	path string
 	lock *os.File // held while the directory is ours
