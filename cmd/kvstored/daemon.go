@@ -172,6 +172,7 @@ func (d *daemon) closeSockets() {
 // the engine; what was acknowledged is on its way to the disk before.
 func (d *daemon) closeHost() {
 	d.notify.ExtendTimeout(closeGrace + stopGrace/10)
+	d.notify.Status("stopping: the engine puts its data in order for the next start")
 	closed := make(chan struct{})
 	go func() {
 		d.host.Close()

@@ -46,7 +46,7 @@ var files = []entry{
 	{"/etc/kvstored/kvstored.conf", "the configuration: kvstored.conf(5)"},
 	{config.DefaultEngine, "the engine that is served by default"},
 	{"/usr/lib/kvstored/engines/", "the engines that packages bring"},
-	{"/var/lib/kvstored/", "what outlives the daemon"},
+	{"/var/lib/kvstored/", "what outlives the daemon: the data and, after a clean stop, an image of the memory that the next start maps"},
 }
 
 // help is what --help prints.

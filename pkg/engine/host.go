@@ -215,6 +215,7 @@ func markUnknown(b *batch.Batch, from, to int) {
 func (h *Host) fatal(err error) error {
 	if h.failed == nil {
 		h.failed = err
+		h.cur.logs.drain() // why stands there, and the process is about to end
 		h.opts.Log.Error("the store is unusable", zap.Error(err))
 		if h.opts.OnFatal != nil {
 			h.opts.OnFatal(err)
@@ -286,8 +287,12 @@ func (h *Host) Maintain(now int64, budget uint64) (more bool, next int64) {
 		h.copy.follow(h.house, 0, 0, now, h.house.Events())
 	}
 	h.weigh()
-	if st != batch.OK {
+	if st == batch.Corrupt {
+		h.fatal(fmt.Errorf("engine %s failed in housekeeping: %s", h.cur.lib.info.Name, st))
+	} else if st != batch.OK {
 		h.opts.Log.Warn("housekeeping failed", zap.String("engine", h.EngineName()), zap.Stringer("status", st))
+	}
+	if st != batch.OK {
 		return false, 0
 	}
 	return m.More != 0, m.Next

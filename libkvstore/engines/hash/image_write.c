@@ -317,7 +317,6 @@ void image_write(struct kv_store *st)
 	/* While not all of an image was looked at nothing has changed, or it is damaged. */
 	if (h->pins != 0 || h->used < image_least || st->disk->image || st->image != NULL)
 		return;
-	tell(st, KV_LOG_STATUS, "writing the image that the next start maps");
 	extent_trim(st, UINT64_MAX, &more);
 	arena_trim(st, UINT64_MAX, &more);
 	pool_trim(st, UINT64_MAX, &more);
