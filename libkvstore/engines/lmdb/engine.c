@@ -92,6 +92,8 @@ int lmdb_stat(kv_store *store, struct kv_stat *stat)
 	stat->next_space = next_space(store, stat->space);
 	if (!all)
 		return KV_OK;
+	if (store->lost)
+		return KV_IO;
 	if (mdb_env_info(store->env, &envinfo) != 0 || mdb_env_stat(store->env, &pages) != 0)
 		return KV_ERROR;
 	stat->memory = f.stored;

@@ -88,6 +88,8 @@ int txn_read(kv_store *store)
 {
 	int rc;
 
+	if (store->lost)
+		return MDB_PANIC;
 	if (store->reader == NULL) {
 		rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->reader);
 		if (rc == 0)
@@ -112,7 +114,7 @@ int txn_read(kv_store *store)
 
 int txn_write(kv_store *store)
 {
-	int rc = mdb_txn_begin(store->env, NULL, 0, &store->txn);
+	int rc = store->lost ? MDB_PANIC : mdb_txn_begin(store->env, NULL, 0, &store->txn);
 
 	if (rc != 0)
 		return rc;
@@ -202,6 +204,14 @@ static bool addresses_left(uint64_t n)
 	return true;
 }
 
+/* LMDB has no map any more, and does not look whether it has: it is not to be asked again. */
+static void lose(kv_store *store, int error)
+{
+	store->lost = true;
+	say(store, KV_LOG_ERROR, "the data cannot be mapped (%s): nothing is read or written until the "
+	    "daemon is started again; what was written is kept", mdb_strerror(error));
+}
+
 /*
  * LMDB asks for no transaction in this process meanwhile.  The reader is given up;
  * those of steady.c only mark a snapshot in the table of readers, and look at nothing.
@@ -225,6 +235,8 @@ int env_grow(kv_store *store, uint64_t need)
 	rc = mdb_env_set_mapsize(store->env, size);
 	if (rc == 0)
 		store->map_size = size;
+	else
+		lose(store, rc);
 	return rc;
 }
 

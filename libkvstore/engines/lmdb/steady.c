@@ -149,7 +149,7 @@ int steady_open(kv_store *store, const struct kv_open *open, bool fresh)
 /* A reader of the present moment. */
 static int hold(kv_store *store, MDB_txn **reader)
 {
-	return mdb_txn_begin(store->env, NULL, MDB_RDONLY, reader);
+	return store->lost ? MDB_PANIC : mdb_txn_begin(store->env, NULL, MDB_RDONLY, reader);
 }
 
 /*

@@ -78,6 +78,7 @@ struct kv_store {
 	MDB_env *env;
 	MDB_dbi main, entries, expiry, spaces_table, cleared; /* main: where LMDB names the others */
 	uint64_t map_size;
+	bool lost; /* LMDB unmapped its file and could not map it again: nothing is to be touched */
 	uint64_t max_memory;
 	struct info info;
 	uint64_t kept_epoch; /* info.last_epoch at the last commit */
