@@ -63,21 +63,21 @@ static uint64_t sum_of(const struct head *head, const char *effects)
 
 /* -------------------------------------------------------------------- files */
 
-/* Reads up to n bytes at an offset; how many. */
-static uint64_t read_up_to(int fd, char *to, uint64_t n, uint64_t offset)
+/* Reads up to n bytes at an offset; *got of them were there.  0 or an errno. */
+static int read_up_to(int fd, char *to, uint64_t n, uint64_t offset, uint64_t *got)
 {
-	uint64_t got = 0;
-
-	while (got < n) {
-		ssize_t r = pread(fd, to + got, n - got, (off_t)(offset + got));
+	for (*got = 0; *got < n;) {
+		ssize_t r = pread(fd, to + *got, n - *got, (off_t)(offset + *got));
 
 		if (r < 0 && errno == EINTR)
 			continue;
-		if (r <= 0)
+		if (r < 0)
+			return errno;
+		if (r == 0)
 			break;
-		got += (uint64_t)r;
+		*got += (uint64_t)r;
 	}
-	return got;
+	return 0;
 }
 
 int journal_open(kv_store *store, int dir)
@@ -111,23 +111,30 @@ void journal_close(kv_store *store)
 	store->journal = NULL;
 }
 
-/* The empty record that a file begins with; false: it does not. */
-static bool read_begin(const struct file *file, struct head *head)
+/* The empty record that a file begins with, if it does.  0 or an errno. */
+static int read_begin(const struct file *file, struct head *head, bool *begins)
 {
-	return read_up_to(file->fd, (char *)head, sizeof *head, 0) == sizeof *head &&
-	       head->size == 0 && head->sum == sum_of(head, "");
+	uint64_t got;
+	int rc = read_up_to(file->fd, (char *)head, sizeof *head, 0, &got);
+
+	*begins = rc == 0 && got == sizeof *head && head->size == 0 && head->sum == sum_of(head, "");
+	return rc;
 }
 
-uint64_t journal_last_moment(const kv_store *store)
+int journal_last_moment(const kv_store *store, uint64_t *last)
 {
 	const struct journal *j = store->journal;
-	uint64_t last = 0;
 	struct head head;
+	bool begins;
+	int rc = 0;
 
-	for (unsigned i = 0; i < 2; i++)
-		if (read_begin(&j->files[i], &head) && head.moment > last)
-			last = head.moment;
-	return last;
+	*last = 0;
+	for (unsigned i = 0; i < 2 && rc == 0; i++) {
+		rc = read_begin(&j->files[i], &head, &begins);
+		if (begins && head.moment > *last)
+			*last = head.moment;
+	}
+	return rc;
 }
 
 /* ------------------------------------------------------------------ writing */
@@ -338,17 +345,17 @@ static int read_tape(const struct file *file, struct tape *tape)
 	struct stat st;
 
 	*tape = (struct tape){0};
-	tape->begins = read_begin(file, &tape->first);
-	if (!tape->begins)
-		return 0;
+	int rc = read_begin(file, &tape->first, &tape->begins);
+
+	if (rc != 0 || !tape->begins)
+		return rc;
 	if (fstat(file->fd, &st) != 0)
 		return errno;
 	tape->bytes = malloc((uint64_t)st.st_size);
 	if (tape->bytes == NULL)
 		return ENOMEM;
-	tape->size = read_up_to(file->fd, tape->bytes, (uint64_t)st.st_size, 0);
 	tape->at = sizeof tape->first;
-	return 0;
+	return read_up_to(file->fd, tape->bytes, (uint64_t)st.st_size, 0, &tape->size);
 }
 
 /* The next record of the tape, if it is whole and of this number. */

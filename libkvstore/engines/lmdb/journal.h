@@ -23,8 +23,9 @@
 int journal_open(kv_store *store, int dir);
 void journal_close(kv_store *store);
 
-/* The highest number of a moment that a file follows: none of these is to be used again. */
-uint64_t journal_last_moment(const kv_store *store);
+/* The highest number of a moment that a file follows: none of these is to be used again.  0 or
+ * an errno. */
+int journal_last_moment(const kv_store *store, uint64_t *last);
 
 /* Does once more what was done after a moment.  0 or an error of LMDB or the system. */
 int journal_replay(kv_store *store, uint64_t moment);

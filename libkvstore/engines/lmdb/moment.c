@@ -30,6 +30,8 @@ bool file_read(int fd, void *to, size_t n, off_t offset)
 	do
 		got = pread(fd, to, n, offset);
 	while (got < 0 && errno == EINTR);
+	if (got >= 0)
+		errno = 0;
 	return got == (ssize_t)n;
 }
 
@@ -61,20 +63,24 @@ int file_sync(int fd)
 	return rc != 0 ? errno : 0;
 }
 
-bool moment_read(int fd, struct moment *newest)
+int moment_read(int fd, struct moment *newest, bool *found)
 {
 	struct moment m;
-	bool found = false;
 
+	*found = false;
 	for (off_t slot = 0; slot < 2; slot++) {
-		if (!file_read(fd, &m, sizeof m, slot * SLOT) || m.sum != sum_of(&m) ||
-		    memcmp(m.magic, MOMENT_MAGIC, sizeof m.magic) != 0)
+		if (!file_read(fd, &m, sizeof m, slot * SLOT)) {
+			if (errno != 0)
+				return errno;
 			continue;
-		if (!found || m.sequence > newest->sequence)
+		}
+		if (m.sum != sum_of(&m) || memcmp(m.magic, MOMENT_MAGIC, sizeof m.magic) != 0)
+			continue;
+		if (!*found || m.sequence > newest->sequence)
 			*newest = m;
-		found = true;
+		*found = true;
 	}
-	return found;
+	return 0;
 }
 
 int moment_write(int fd, struct moment *m)

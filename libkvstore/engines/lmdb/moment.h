@@ -23,8 +23,9 @@ struct moment {
 	uint64_t sum;
 };
 
-/* The newest whole moment of the file; false: none. */
-bool moment_read(int fd, struct moment *newest);
+/* The newest whole moment of the file, if there is one.  0 or an errno: an older one is of no
+ * use when the newer could not be read. */
+int moment_read(int fd, struct moment *newest, bool *found);
 
 /* Writes a moment, with its sum, in place of the one before the last.  0 or an errno. */
 int moment_write(int fd, struct moment *m);
@@ -36,7 +37,7 @@ void moment_boot(char boot[BOOT]);
 /* Puts the meta pages of a moment back into the data, on disk.  0 or an errno. */
 int moment_put_back(const char *path, const struct moment *m);
 
-/* Reads all n bytes at an offset; false: there are not as many, or an error. */
+/* Reads all n bytes at an offset; false: an error, or errno is 0 and there are not as many. */
 bool file_read(int fd, void *to, size_t n, off_t offset);
 
 /* Writes all n bytes at an offset.  0 or an errno. */

@@ -90,9 +90,14 @@ static int recover(kv_store *store, const struct kv_open *open, const char *data
 {
 	struct steady *s = store->steady;
 	struct moment m;
+	bool found;
 	int rc;
 
-	if (!moment_read(s->fd, &m))
+	rc = moment_read(s->fd, &m, &found);
+	if (rc != 0)
+		return fail(open, status_of(rc), "%s/steady cannot be read: %s", open->state_dir,
+			    strerror(rc));
+	if (!found)
 		return fail(open, KV_CORRUPT,
 			    "%s/steady is damaged, so nobody can tell whether data.mdb is whole; "
 			    "copy the directory away, and try what mdb_dump of LMDB reads there",
@@ -159,10 +164,10 @@ static int hold(kv_store *store, MDB_txn **reader)
 static int redo_journal(kv_store *store, MDB_txn **before)
 {
 	struct steady *s = store->steady;
-	uint64_t moment = s->sequence, last = journal_last_moment(store);
-	int rc = 0;
+	uint64_t moment = s->sequence, last;
+	int rc = journal_last_moment(store, &last);
 
-	if (s->cut)
+	if (s->cut && rc == 0)
 		rc = hold(store, before);
 	if (s->cut && rc == 0)
 		rc = journal_replay(store, moment);
