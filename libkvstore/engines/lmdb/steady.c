@@ -35,7 +35,7 @@ struct steady {
 	uint32_t page;
 	char boot[BOOT]; /* "": nobody knows */
 	uint64_t sequence;
-	bool opened; /* the environment is open */
+	bool opened; /* the environment is, and what it has is whole */
 	uint64_t reported; /* store->writes of which steady_commit() has told the outcome */
 	uint64_t mark;     /* the last that a commit told */
 	unsigned idle;     /* moments begun since somebody waited for a commit */
@@ -188,7 +188,7 @@ int steady_begin(kv_store *store, bool fresh)
 	if (rc != 0)
 		return rc;
 	s->page = stat.ms_psize;
-	s->opened = true;
+	s->opened = fresh;
 	if (fresh)
 		return 0;
 	rc = redo_journal(store, &before);
@@ -204,6 +204,7 @@ int steady_begin(kv_store *store, bool fresh)
 		rc = put_moment(s, &s->moment);
 	if (rc == 0 && fsync(s->dir) != 0)
 		rc = errno;
+	s->opened = rc == 0; /* else what is there is not to be taken for closed in order */
 	return rc;
 }
 
@@ -497,9 +498,8 @@ void steady_end(kv_store *store)
 	struct steady *s = store->steady;
 
 	end_thread(s);
-	if (!s->opened)
-		return;
-	note_closed(store);
+	if (s->opened)
+		note_closed(store);
 	if (s->held != NULL)
 		mdb_txn_abort(s->held);
 	s->held = NULL;
