@@ -79,8 +79,8 @@ func (o *Op) Wrote() bool {
 	return o.Code == Update && o.Status == OK && (o.Args().Outcome == Done || o.Args().Outcome == Same)
 }
 
-// Grew tells whether the operation made room for fields.
-func (o *Op) Grew() bool { return o.Changed() && o.Code == Update && o.function() == funcs[FuncGrow] }
+// MakesRoom tells whether the operation is the one before those on bit fields.
+func (o *Op) MakesRoom() bool { return o.Code == Update && o.function() == funcs[FuncGrow] }
 
 // SetsField tells whether the operation is one on a bit field.
 func (o *Op) SetsField() bool { return o.Code == Update && o.function() == funcs[FuncField] }

@@ -96,10 +96,10 @@ func (t *watches) see(b *batch.Batch, from, to int) {
 	grown := false
 	for i := from; i < to; i++ {
 		o := b.Op(i)
-		grown = o.Grew() || grown && o.SetsField()
 		switch {
-		case o.Grew(): // BITFIELD: it counts when a field is then written
-		case grown && o.Wrote():
+		case o.MakesRoom(): // BITFIELD: it counts when one of its fields is then written
+			grown = o.Changed()
+		case grown && o.SetsField() && o.Wrote():
 			t.touch(o.Space, o.KeyBytes())
 		case !o.Changed():
 		case o.Code == batch.Clear:

@@ -22,6 +22,9 @@ var (
 		}}
 
 	asShared = &rule{of: "OBJECT REFCOUNT", name: "number", why: "as above", same: func(r, o *Value) bool {
+		if string(r.Text) == "2" { // set in the same transaction, whose arguments Redis still holds
+			r.Text = []byte("1")
+		}
 		return r.Equal(o) || r.Kind == ':' && string(r.Text) == "1" && string(o.Text) == "2147483647"
 	}}
 

@@ -114,7 +114,7 @@ func sameHello(r, o *Value) bool {
 			return false
 		}
 		switch string(r.Elems[i].Text) {
-		case "server", "version", "id":
+		case "server", "version", "id", "modules":
 			if r.Elems[i+1].Kind != o.Elems[i+1].Kind {
 				return false
 			}
@@ -132,8 +132,11 @@ func fieldNames(text []byte) string {
 	line, _, _ := bytes.Cut(text, []byte("\n"))
 	var names []string
 	for _, field := range strings.Fields(string(line)) {
-		name, _, _ := strings.Cut(field, "=")
-		names = append(names, name)
+		switch name, _, _ := strings.Cut(field, "="); name {
+		case "watch", "io-thread", "tot-net-in", "tot-net-out", "tot-cmds": // since Redis 7.4 and 8.0
+		default:
+			names = append(names, name)
+		}
 	}
 	return strings.Join(names, " ")
 }

@@ -14,6 +14,7 @@ func TestNoEviction(t *testing.T) {
 	}
 	theirs := startRedis(t)
 	redis, admin := dial(t, theirs), dial(t, theirs)
+	release := redis.release(t)
 	path, host := startHost(t, *library)
 	ours := dial(t, path)
 	both := func(args ...string) {
@@ -37,6 +38,9 @@ func TestNoEviction(t *testing.T) {
 		{"MULTI"}, {"GET", "b"}, {"EXEC"}, {"MULTI"}, {"SET", "b", "1"}, {"DISCARD"}, {"MULTI"}, {"EXEC"}, {"MULTI"},
 		{"WATCH", "b"}, {"EXEC"}, {"CONFIG", "GET", "maxmemory"}, {"CONFIG", "GET", "maxmemory-policy"},
 	} {
+		if args[0] == "MULTI" && release > 702 {
+			break // later releases refuse inside only what needs memory
+		}
 		both(args...)
 	}
 	lift := func(bytes string, l engine.Limit) {

@@ -3,6 +3,7 @@ package differential
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -49,17 +50,65 @@ func odd(release int, args []string, redis, ours *Value) bool {
 	})
 }
 
-// unlike are requests that releases up to 7.0 refuse or accept in another way,
-// so that all that follows in a transaction would differ: they are not sent.
+// unlike are requests that a release refuses or accepts in another way than
+// 7.2, so that all that follows in a transaction would differ: they are not sent.
 func unlike(release int, args []string) bool {
-	return release < 702 && len(args) == 3 && args[0] == "COMMAND" && args[1] == "GETKEYS"
+	switch name := strings.ToUpper(args[0]); {
+	case release < 702:
+		return name == "COMMAND" && len(args) == 3 && strings.EqualFold(args[1], "GETKEYS")
+	case release > 702:
+		switch name {
+		case "BITCOUNT", "BITPOS":
+			return !goodRange(name, args)
+		case "RESTORE": // a time to live beyond 64 bits is kept, not over
+			return len(args) > 2 && len(args[2]) > 18
+		case "SCAN": // blanks before a cursor, and when a bad one is complained of
+			return len(args) > 1 && !canonical(args[1])
+		}
+	}
+	return false
+}
+
+// canonical tells whether text is a number as a program writes it.
+func canonical(text string) bool {
+	n, err := strconv.ParseInt(text, 10, 64)
+	return err == nil && strconv.FormatInt(n, 10) == text
+}
+
+// goodRange tells whether nothing is wrong with the arguments of BITCOUNT or
+// BITPOS: later releases look at them before they look for the key.
+func goodRange(name string, args []string) bool {
+	rest := args[min(2, len(args)):]
+	if len(rest) > 0 && name == "BITPOS" {
+		if rest[0] != "0" && rest[0] != "1" {
+			return false
+		}
+		rest = rest[1:]
+	}
+	if len(rest) == 3 {
+		if unit := strings.ToUpper(rest[2]); unit != "BYTE" && unit != "BIT" {
+			return false
+		}
+		rest = rest[:2]
+	} else if name == "BITCOUNT" && len(rest) == 1 || len(rest) > 3 {
+		return false
+	}
+	for _, text := range rest {
+		if !canonical(text) {
+			return false
+		}
+	}
+	return true
 }
 
 // oddInfo tells whether an element of COMMAND INFO is known to differ.
 func oddInfo(release int, name string, element int) bool {
-	const arity, flags, tips = 1, 2, 7
-	if release >= 702 {
+	const arity, flags, categories, tips = 1, 2, 6, 7
+	switch {
+	case release == 702:
 		return false
+	case release > 702:
+		return name == "wait" && (element == flags || element == categories)
 	}
 	switch name {
 	case "msetnx", "scan", "randomkey", "client|setname", "config|resetstat", "config|rewrite", "latency|reset":

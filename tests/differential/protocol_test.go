@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -38,8 +39,12 @@ func TestProtocol(t *testing.T) {
 	}
 }
 
+// modulesOf8 is the one module that Redis 8 says it has.
+var modulesOf8 = regexp.MustCompile(`modules\r\n\*1\r\n(%4|\*8)\r\n(\$\d+\r\n.*\r\n|:\d+\r\n)+?\$4\r\nargs\r\n\*0\r\n`)
+
 // withoutVersion takes out what HELLO says of server, version and id.
 func withoutVersion(s string) string {
+	s = modulesOf8.ReplaceAllString(s, "modules\r\n*0\r\n")
 	var out []string
 	lines := strings.Split(s, "\r\n")
 	for i := 0; i < len(lines); i++ {
