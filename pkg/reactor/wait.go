@@ -57,7 +57,11 @@ type waiter struct {
 	parkUntil int64 // until then parking is preferred; 0: not
 }
 
-const maxEvents = 512
+// maxEvents is how many connections a tick takes. More would share the tick's
+// costs a little further, but what the kernel has of a socket would be out of
+// the processor's caches between its read and its write: beside 512, 64 took
+// 15 % less CPU a request from 10,000 connections, 9 % less from 1,000.
+const maxEvents = 64
 
 func newWaiter() (*waiter, error) {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
