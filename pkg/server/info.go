@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kvstored/pkg/command"
+	"kvstored/pkg/engine"
 	"kvstored/pkg/reactor"
 )
 
@@ -126,7 +127,17 @@ func infoClients(w *worker, b *strings.Builder) {
 	field(b, "clients_in_timeout_table", 0)
 }
 
+// infoPersistence tells of the engine's own files in the words of the append-only file:
+// on while the store is kept on disk. The lane is held.
 func infoPersistence(w *worker, b *strings.Builder) {
+	e := w.s.o.Engine
+	kept, status := 0, "ok"
+	if e.Has(engine.CapDurable) {
+		kept = 1
+	}
+	if done, lost := e.Synced(); w.broken || lost > done {
+		status = "err"
+	}
 	field(b, "loading", 0)
 	field(b, "async_loading", 0)
 	field(b, "rdb_changes_since_last_save", 0)
@@ -135,13 +146,20 @@ func infoPersistence(w *worker, b *strings.Builder) {
 	field(b, "rdb_last_bgsave_status", "ok")
 	field(b, "rdb_last_bgsave_time_sec", -1)
 	field(b, "rdb_current_bgsave_time_sec", -1)
-	field(b, "aof_enabled", 0)
+	field(b, "aof_enabled", kept)
 	field(b, "aof_rewrite_in_progress", 0)
 	field(b, "aof_rewrite_scheduled", 0)
 	field(b, "aof_last_rewrite_time_sec", -1)
 	field(b, "aof_current_rewrite_time_sec", -1)
 	field(b, "aof_last_bgrewrite_status", "ok")
-	field(b, "aof_last_write_status", "ok")
+	field(b, "aof_last_write_status", status)
+	if kept == 1 {
+		pending := 0
+		if waits, _ := e.Unsynced(); waits || e.Syncing() {
+			pending = 1
+		}
+		field(b, "aof_pending_bio_fsync", pending)
+	}
 }
 
 func infoStats(w *worker, b *strings.Builder) {

@@ -147,3 +147,43 @@ func TestFailedSync(t *testing.T) {
 		t.Error("no write was refused")
 	}
 }
+
+// says waits until INFO persistence has the line. Asked under the lane, since an answer
+// to a client may itself wait for the disk.
+func says(t *testing.T, g *gated, srv *Server, line string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var b strings.Builder
+		g.Lock()
+		infoPersistence(srv.work, &b)
+		g.Unlock()
+		if strings.Contains(b.String(), line+"\r\n") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("INFO persistence never has %s:\n%s", line, b.String())
+		}
+	}
+}
+
+// INFO says whether data is kept, whether some waits for the disk, and that the disk failed.
+func TestInfoTellsOfTheDisk(t *testing.T) {
+	g, srv, path := durable(t)
+	c := dialLine(t, path)
+	says(t, g, srv, "aof_enabled:1")
+	says(t, g, srv, "aof_last_write_status:ok")
+	g.open.Store(false)
+	if got := c.ask("SET k 1"); got != "+OK" {
+		t.Fatal(got)
+	}
+	says(t, g, srv, "aof_pending_bio_fsync:1")
+	g.Lock()
+	g.FailSync(unix.EIO)
+	g.Hosted.BeginSync()
+	g.Unlock()
+	says(t, g, srv, "aof_last_write_status:err")
+	g.open.Store(true)
+	srv.SetSync(SyncAlways)
+	says(t, g, srv, "aof_last_write_status:ok")
+	says(t, g, srv, "aof_pending_bio_fsync:0")
+}
