@@ -135,7 +135,7 @@ func infoPersistence(w *worker, b *strings.Builder) {
 	if e.Has(engine.CapDurable) {
 		kept = 1
 	}
-	if done, lost := e.Synced(); w.broken || lost > done {
+	if done, lost := e.Synced(); lost > done {
 		status = "err"
 	}
 	field(b, "loading", 0)
