@@ -169,7 +169,7 @@ func says(t *testing.T, g *gated, srv *Server, line string) {
 // INFO says whether data is kept, whether some waits for the disk, and that the disk failed.
 func TestInfoTellsOfTheDisk(t *testing.T) {
 	g, srv, path := durable(t)
-	c := dialLine(t, path)
+	c := call(t, path)
 	says(t, g, srv, "aof_enabled:1")
 	says(t, g, srv, "aof_last_write_status:ok")
 	g.open.Store(false)
