@@ -14,14 +14,14 @@ import (
 // stage is several connections to each of the two servers. What a request
 // brings to any of them is compared.
 type stage struct {
-	known int // see release
-	t     *testing.T
-	paths [2]string // redis-server, kvstored
-	conns map[string]*[2]*peer
-	order []string
-	calm  [2]*conn
-	n     int                  // of markers so far
-	gone  map[string][2]string // ids of those who left
+	release int // of redis-server, asked before anybody monitors
+	t       *testing.T
+	paths   [2]string // redis-server, kvstored
+	conns   map[string]*[2]*peer
+	order   []string
+	calm    [2]*conn
+	n       int                  // of markers so far
+	gone    map[string][2]string // ids of those who left
 }
 
 // peer is one connection to one server.
@@ -33,6 +33,7 @@ type peer struct {
 
 func newStage(t *testing.T) *stage {
 	s := &stage{t: t, paths: [2]string{startRedis(t), startOurs(t, *library)}, conns: map[string]*[2]*peer{}, gone: map[string][2]string{}}
+	s.release = dial(t, s.paths[0]).release(t)
 	for range 100 { // so that no id looks like a count
 		s.knock()
 	}
@@ -173,7 +174,7 @@ func (s *stage) do(line string, norm func(string) string) {
 	for _, who := range s.order {
 		got := s.marker(who)
 		got[0] = strings.ReplaceAll(got[0], "Prints this help.", "Print this help.") // Redis 7.0
-		if s.release() > 702 {
+		if s.release > 702 {
 			got[0] = flushedLate.ReplaceAllString(got[0], "${2}${1}")
 		}
 		if norm != nil {
@@ -188,14 +189,6 @@ func (s *stage) do(line string, norm func(string) string) {
 // flushedLate is the invalidation of everything before the reply to the FLUSHALL
 // that it is for, where later releases put it.
 var flushedLate = regexp.MustCompile(`(>2\r\n\$10\r\ninvalidate\r\n_\r\n)(\+OK\r\n)`)
-
-// release is that of redis-server.
-func (s *stage) release() int {
-	if s.known == 0 {
-		s.known = dial(s.t, s.paths[0]).release(s.t)
-	}
-	return s.known
-}
 
 // settle has both servers go through their loops some times, so that what was
 // sent is carried out and what follows at the end of a turn has followed.
