@@ -135,8 +135,10 @@ func scanInt(reply string, n *int) bool {
 }
 
 // sealDump adds version and checksum.
-func sealDump(body string) string {
-	b := binary.LittleEndian.AppendUint16([]byte(body), 11)
+func sealDump(body string) string { return sealDumpOf(11, body) }
+
+func sealDumpOf(version uint16, body string) string {
+	b := binary.LittleEndian.AppendUint16([]byte(body), version)
 	sum := ^crc64.Update(^uint64(0), crc64.MakeTable(0x95ac9329ac4bc9b5), b)
 	return string(binary.LittleEndian.AppendUint64(b, sum))
 }
@@ -160,6 +162,16 @@ func TestRestoreOfDamage(t *testing.T) {
 	}
 	b.want("+OK\r\n", "RESTORE", "k", "0", sealDump("\x00\xc3\x06\x0b\x01ab\xe0\x00\x01"))
 	b.want("$11\r\nabababababa\r\n", "GET", "k")
+	// What Redis 8.0.2 dumps of "inf", and the same with a version nobody has.
+	b.want("+OK\r\n", "RESTORE", "new", "0", "\x00\x03inf\x0c\x00 1\x02\xe7\xb6\x1a\xaa\xde")
+	b.want("$3\r\ninf\r\n", "GET", "new")
+	b.want("-ERR DUMP payload version or checksum are wrong\r\n", "RESTORE", "far", "0", sealDumpOf(256, "\x00\x03inf"))
+	b.want("-ERR DUMP payload version or checksum are wrong\r\n", "RESTORE", "far", "0", "\x00\x03inf\x0c\x00 1\x02\xe7\xb6\x1a\xaa\xdf")
+	b.want("+OK\r\n", "RESTORE", "past", "1", sealDump("\x00\x03inf"), "ABSTTL")
+	b.want(":0\r\n", "EXISTS", "past")
+	b.want("-BUSYKEY Target key name already exists.\r\n", "RESTORE", "new", "1", sealDump("\x00\x03inf"), "ABSTTL")
+	b.want("+OK\r\n", "RESTORE", "new", "1", sealDump("\x00\x03inf"), "ABSTTL", "REPLACE")
+	b.want(":0\r\n", "EXISTS", "new")
 	b.want("-BUSYKEY Target key name already exists.\r\n", "RESTORE", "k", "0", sealDump("\x00\xc3\x02\x05\x00a"))
 	b.want("-ERR Bad data format: there are no sorted sets here, only strings\r\n", "RESTORE", "l", "0", sealDump("\x05\x00"))
 	rnd := rand.New(rand.NewPCG(1, 2))

@@ -194,8 +194,8 @@ func (w *Writer) Bool(b bool) {
 	}
 }
 
-// Double appends a floating-point number: a bulk string in RESP2, with 17
-// significant digits as Redis 7 prints them.
+// Double appends a floating-point number, a bulk string in RESP2, written by
+// [AppendDouble].
 func (w *Writer) Double(f float64) {
 	var scratch [32]byte
 	text := AppendDouble(scratch[:0], f)

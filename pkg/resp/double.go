@@ -9,8 +9,8 @@ import (
 // AppendDouble appends a number as Redis 7.2 writes doubles: in full when it is
 // whole and below half of what 64 bits hold, else with the fewest digits that
 // read back the same, and with an exponent when it is small or large
-// (emit_digits of its fpconv). Redis's own digits are in about one of a thousand
-// numbers not the fewest.
+// (emit_digits of its fpconv). Redis's own digits are not the fewest in 23 of
+// 29,994 random numbers compared with 7.2.6; there it may take an exponent, too.
 func AppendDouble(to []byte, f float64) []byte {
 	const whole = float64(math.MaxInt64 / 2)
 	switch {

@@ -169,6 +169,7 @@ func words(w ...string) []string { return w }
 func TestWatching(t *testing.T) {
 	exec := [][]string{words("MULTI"), words("SET", "out", "1"), words("EXEC"), words("DEL", "out")}
 	cases := map[string][]turn{}
+	const dump = "\x00\x041e10\x01\x00\xf3^\xa6\x86h\xee\x85T" // of "1e10"
 	// Another client, and the same one, between WATCH and MULTI.
 	for _, c := range [][]string{
 		words("SET", "k", "1"), words("SET", "k", "old"), words("SET", "k", "1", "NX"), words("SET", "k", "1", "XX"), words("DEL", "k"),
@@ -181,6 +182,11 @@ func TestWatching(t *testing.T) {
 		words("MSET", "a", "1", "k", "2"), words("MSETNX", "a", "1", "k", "2"), words("MSETNX", "a", "1", "b", "2"), words("FLUSHDB"), words("FLUSHALL"),
 		words("INCRBYFLOAT", "k", "1"), words("INCRBYFLOAT", "n", "0"), words("SETNX", "none", "x"), words("SET", "none", "x", "PXAT", "1"),
 		words("GETSET", "k", "old"), words("TTL", "k"), words("SET", "other", "2"), words("COPY", "other", "k", "DB", "1"),
+		words("SETBIT", "k", "0", "0"), words("SETBIT", "k", "0", "1"), words("SETBIT", "k", "100", "0"), words("BITFIELD", "k", "SET", "u8", "0", "111"),
+		words("BITFIELD", "k", "INCRBY", "u1", "100", "2"), words("BITFIELD", "k", "GET", "u8", "0", "INCRBY", "u1", "100", "2"),
+		words("BITFIELD", "k", "OVERFLOW", "FAIL", "INCRBY", "u1", "100", "2"), words("BITFIELD", "k", "GET", "u8", "0"),
+		words("RESTORE", "none", "1", dump, "ABSTTL"), words("RESTORE", "k", "1", dump, "ABSTTL"), words("RESTORE", "k", "1", dump, "ABSTTL", "REPLACE"),
+		words("RESTORE", "none", "1", dump, "ABSTTL", "REPLACE"), words("RESTORE", "none", "0", dump),
 	} {
 		for _, key := range []string{"k", "n", "ttl", "none"} {
 			cases[fmt.Sprintf("%v by another, %s", c, key)] = []turn{say(0, words("WATCH", key)), say(1, c), say(0, exec...)}
