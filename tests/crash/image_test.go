@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"kvstored/pkg/client"
+	"kvstored/pkg/engine/enginetest"
 )
 
 // imageKeys long values are enough for an image of the memory to be written.
@@ -38,6 +40,79 @@ func look(socket string) error {
 	return nil
 }
 
+// fill sets every key.
+func fill(t *testing.T, socket string) {
+	t.Helper()
+	for i := range imageKeys {
+		key, value := imageKey(i)
+		do(t, socket, "SET", key, value)
+	}
+}
+
+// do carries out a command that must succeed.
+func do(t *testing.T, socket string, args ...string) {
+	t.Helper()
+	c, err := client.Dial(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if reply, err := c.Do(args...); err != nil || reply.Err() != nil {
+		t.Fatal(args[0], err, reply.Err())
+	}
+}
+
+// place puts a library where the daemon takes engines from.
+func (h *house) place(name, library string) string {
+	h.t.Helper()
+	data, err := os.ReadFile(library)
+	if err == nil {
+		err = os.WriteFile(h.path(name), data, 0o644)
+	}
+	if err == nil {
+		err = os.WriteFile(h.path("conf"), []byte("Sync=interval\nEngineDir="+h.dir+"\n"), 0o644)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return h.path(name)
+}
+
+// TestImageAndExchange: memory that is mapped from an image is handed over and
+// copied like any other, changed or not, and stops cleanly into the next image.
+func TestImageAndExchange(t *testing.T) {
+	h := newHouse(t, "interval")
+	next := h.place("next.so", enginetest.Build(t, "hash", `KV_ENGINE_VERSION="0.1.1"`))
+	debug := h.place("debug.so", enginetest.Build(t, "debug"))
+	h.engine = h.place("hash.so", h.engine)
+	h.start()
+	defer func() { h.end(syscall.SIGKILL) }()
+	h.answers()
+	fill(t, h.path("s"))
+	for _, path := range []string{next, debug} {
+		h.end(syscall.SIGTERM)
+		if images, _ := filepath.Glob(h.path("state/data-*/image")); len(images) != 1 {
+			t.Fatalf("images: %q\n%s", images, &h.log)
+		}
+		h.start()
+		h.answers()
+		do(t, h.path("s"), "ENGINE", "LOAD", path) // at once: not all of the image was looked at
+		for i := 0; i < imageKeys; i += 3 {
+			key, value := imageKey(i)
+			do(t, h.path("s"), "DEL", key)
+			do(t, h.path("s"), "SET", "small", key)
+			do(t, h.path("s"), "SET", key, value)
+		}
+		if err := look(h.path("s")); err != nil {
+			t.Fatalf("%s: %v\n%s", path, err, &h.log)
+		}
+		do(t, h.path("s"), "ENGINE", "LOAD", h.engine)
+		if err := look(h.path("s")); err != nil {
+			t.Fatalf("back from %s: %v\n%s", path, err, &h.log)
+		}
+	}
+}
+
 // TestImageOfACleanStop: the start after a clean stop has everything from the
 // image, a write makes the image go, and one that is damaged is told of, never
 // served.
@@ -46,17 +121,7 @@ func TestImageOfACleanStop(t *testing.T) {
 	h.start()
 	defer func() { h.end(syscall.SIGKILL) }()
 	h.answers()
-	c, err := client.Dial(h.path("s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range imageKeys {
-		key, value := imageKey(i)
-		if reply, err := c.Do("SET", key, value); err != nil || reply.Err() != nil {
-			t.Fatal(err, reply.Err())
-		}
-	}
-	c.Close()
+	fill(t, h.path("s"))
 	image := h.path("state/data-1/image")
 	again := func(signal syscall.Signal) {
 		t.Helper()
@@ -73,13 +138,7 @@ func TestImageOfACleanStop(t *testing.T) {
 	}
 	again(syscall.SIGKILL)
 	again(syscall.SIGTERM)
-	if c, err = client.Dial(h.path("s")); err != nil {
-		t.Fatal(err)
-	}
-	if reply, err := c.Do("SET", "one more", "1"); err != nil || reply.Err() != nil {
-		t.Fatal(err, reply.Err())
-	}
-	c.Close()
+	do(t, h.path("s"), "SET", "one more", "1")
 	if _, err := os.Stat(image); err == nil {
 		t.Fatal("the image is there after a write")
 	}
