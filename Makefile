@@ -53,11 +53,11 @@ build/libkvstore.so: build/engines/hash.so
 	@cp $< $@
 
 # The same engine under the next version number: the "new release" of tests and of the demo.
-build/test/hash-next.so: $(wildcard libkvstore/engines/hash/*.[ch]) $(HEADERS) Makefile | need-build
+build/test/%-next.so: $$(wildcard libkvstore/engines/$$*/*.[ch]) $(HEADERS) Makefile | need-build
 	@mkdir -p $(@D)
 	@echo '  CC  $@'
 	@$(CC) $(ENGINE_CFLAGS) -Ilibkvstore -DKV_ENGINE_VERSION='"0.1.1"' \
-		$(call sources,hash) $(ENGINE_LDFLAGS) -o $@
+		$(call sources,$*) $(ENGINE_LDFLAGS) $(call libs,$*) -o $@
 
 # Go keeps its own account of what is out of date.
 kvstored: need-build

@@ -32,7 +32,7 @@ units_verify() {
 	done
 }
 
-part packages           make --no-print-directory packages
+part packages           make --no-print-directory packages build/test/lmdb-next.so
 part identical          rebuild_is_identical
 part lintian            lintian_clean
 part units              units_verify

@@ -25,6 +25,10 @@ type fixtures struct {
 	rpm    string
 	next   string // the same package under the next version number, with hash-next
 	hammer string
+
+	lmdb     string // the package of the engine lmdb
+	lmdbRpm  string
+	lmdbNext string // under the next version number, with lmdb-next
 }
 
 var made *fixtures
@@ -46,7 +50,10 @@ func prepared(t *testing.T) *fixtures {
 	cmd := exec.Command("go", "build", "-o", f.hammer, "./hammer")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	host(t, cmd)
-	f.next = f.nextPackage(t)
+	f.next = f.nextPackage(t, f.deb, "hash")
+	f.lmdb = oneOf(t, "dist/kvstored-engine-lmdb_*.deb")
+	f.lmdbRpm = oneOf(t, "dist/kvstored-engine-lmdb-*.rpm")
+	f.lmdbNext = f.nextPackage(t, f.lmdb, "lmdb")
 	made = f
 	return f
 }
@@ -80,14 +87,15 @@ func host(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-// nextPackage makes the next release out of this one.
-func (f *fixtures) nextPackage(t *testing.T) string {
+// nextPackage makes the next release of a package out of this one.
+func (f *fixtures) nextPackage(t *testing.T, this, engine string) string {
 	t.Helper()
-	tree, deb := filepath.Join(f.dir, "next"), filepath.Join(f.dir, "kvstored_next.deb")
+	tree, deb := filepath.Join(f.dir, "next-"+engine), filepath.Join(f.dir, "next-"+engine+".deb")
 	script := `dpkg-deb -R "$1" "$2" && sed -i 's/^Version: .*/Version: 99.0-1/' "$2/DEBIAN/control" &&
-		cp "$3" "$2` + engineDir + `/hash.so" && chmod 644 "$2` + engineDir + `/hash.so" &&
-		dpkg-deb -Zgzip -z1 --root-owner-group -b "$2" "$4"`
-	host(t, exec.Command("sh", "-c", script, "sh", f.deb, tree, built("test/hash-next.so"), deb))
+		install -m 644 "$3" "$2` + engineDir + `/" && dpkg-deb -Zgzip -z1 --root-owner-group -b "$2" "$4"`
+	library := filepath.Join(tree+".so", engine+".so")
+	host(t, exec.Command("install", "-D", built("test/"+engine+"-next.so"), library))
+	host(t, exec.Command("sh", "-c", script, "sh", this, tree, library, deb))
 	return deb
 }
 

@@ -55,6 +55,9 @@ func (m *machine) bring() {
 	m.copyIn(f.deb, "/opt/kvstored.deb", 0o644)
 	m.copyIn(f.next, "/opt/kvstored-next.deb", 0o644)
 	m.copyIn(f.rpm, "/opt/kvstored.rpm", 0o644)
+	m.copyIn(f.lmdb, "/opt/lmdb.deb", 0o644)
+	m.copyIn(f.lmdbNext, "/opt/lmdb-next.deb", 0o644)
+	m.copyIn(f.lmdbRpm, "/opt/lmdb.rpm", 0o644)
 	m.copyIn(f.hammer, "/opt/hammer", 0o755)
 }
 

@@ -309,6 +309,11 @@ func (c *client) readBack() (checked int64, err error) {
 	for from := 0; from < c.keys; from += 1000 {
 		for i := from; i < min(from+1000, c.keys); i++ {
 			c.ask(fillValue(i), "GET", fillKey(i))
+			if c.expires(i) {
+				c.ask(fillExpiry(i), "PEXPIRETIME", fillKey(i))
+			} else if c.expiring {
+				c.ask("-1", "PEXPIRETIME", fillKey(i))
+			}
 		}
 		checked += int64(len(c.want))
 		if err := c.exchange(); err != nil {

@@ -1,6 +1,7 @@
 // Hammer loads a kvstored with clients that know what every answer must be.
 //
 //	hammer -socket PATH -fill 1000000      # write keys that never change
+//	hammer -socket PATH -fill 9 -expiring  # the same, every other one with an expiry time
 //	hammer -socket PATH -keys 1000000      # eight clients until standard input ends
 //	hammer -socket PATH -lines "GET name"  # plain lines, and the bytes of their answers
 //
@@ -36,6 +37,7 @@ type options struct {
 	clients  int
 	fill     int  // write this many keys, then end
 	keys     int  // this many keys of an earlier -fill are there to be read
+	expiring bool // every other one of those has an expiry time
 	restarts bool // connections may be closed
 	values   int  // bytes of the largest value
 	lines    []string
@@ -61,6 +63,7 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 8, "`NUMBER` of clients")
 	flag.IntVar(&o.fill, "fill", 0, "write this `NUMBER` of keys and end")
 	flag.IntVar(&o.keys, "keys", 0, "`NUMBER` of keys that an earlier -fill wrote")
+	flag.BoolVar(&o.expiring, "expiring", false, "every other key of -fill and -keys has an expiry time")
 	flag.IntVar(&o.values, "values", 300, "the largest value has this many `BYTES`")
 	flag.BoolVar(&o.restarts, "restarts", false, "the server may be restarted")
 	lines := flag.Bool("lines", false, "send the arguments as plain lines")
@@ -197,7 +200,11 @@ func fill(o options) error {
 	}
 	for from := 0; from < o.fill; from += 1000 {
 		for i := from; i < min(from+1000, o.fill); i++ {
-			c.ask("OK", "SET", fillKey(i), fillValue(i))
+			if o.expires(i) {
+				c.ask("OK", "SET", fillKey(i), fillValue(i), "PXAT", fillExpiry(i))
+			} else {
+				c.ask("OK", "SET", fillKey(i), fillValue(i))
+			}
 		}
 		if err := c.exchange(); err != nil {
 			return err
@@ -213,3 +220,9 @@ func fillKey(i int) string { return fmt.Sprintf("fill:%d", i) }
 func fillValue(i int) string {
 	return fmt.Sprintf("value-%d-%0*d", i, i%40+1, i%7)
 }
+
+// expires tells whether fillKey(i) has an expiry time.
+func (o options) expires(i int) bool { return o.expiring && i%2 == 1 }
+
+// fillExpiry is when fillKey(i) expires: in the year 2100, a millisecond apart.
+func fillExpiry(i int) string { return strconv.FormatInt(4_102_444_800_000+int64(i), 10) }
