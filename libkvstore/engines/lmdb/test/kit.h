@@ -4,6 +4,7 @@
 
 #include <kvstore.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct kit {
 	struct kv_events events;
 	char error[512];
 	uint64_t synced; /* mark up to which all is on disk */
+	bool may_fail;   /* housekeeping may: the test has calls fail */
 };
 
 /* What a commit wants synced: it belongs to the store until its next call. */
@@ -76,6 +78,11 @@ void kit_wipe(const char *dir);
 
 /* Errno that the next syncs fail with; 0: none. */
 extern volatile int fault_sync;
+
+/* How many calls of the system from now on the one that fails is, 0: none; and with what.
+ * Calls are those of fault.c. */
+extern atomic_int fault_after;
+extern volatile int fault_errno;
 
 /* What watches writes and syncs, in order; NULL: nobody. */
 struct watcher {

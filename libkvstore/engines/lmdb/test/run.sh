@@ -1,16 +1,17 @@
 #!/bin/sh
 # run.sh - lmdb on disk: kept, grown, full, failing, killed, cut off from its power, damaged, larger
-# than memory.  Usage: run.sh [DIR [CUTS [KILLS [STEP]]]]; DIR (build/lmdb) is on a disk.
+# than memory.  Usage: run.sh [DIR [CUTS [KILLS [STEP [FAILS]]]]]; DIR (build/lmdb) is on a disk.
 #
-# 10,000 cuts, 500 kills and every byte damaged: run.sh build/lmdb 10000 500 1
+# 10,000 cuts, 500 kills, every byte damaged, every call failing: run.sh build/lmdb 10000 500 1 1
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 engine=$(dirname "$here")
 include=$(cd "$engine/../.." && pwd)
 out=${1:-$include/../build/lmdb}
-cuts=${2:-2000}
+cuts=${2:-1200}
 kills=${3:-150}
 step=${4:-23}
+fails=${5:-2}
 mkdir -p "$out"
 work=$(mktemp -d "$out/work.XXXXXX")
 group=
@@ -69,7 +70,7 @@ large() { # as `large 192`, with 64 MiB of memory
 	)
 }
 
-build plain -O1 disk power large flip together
+build plain -O1 disk power large flip together fail
 sanitizers="-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 build asan "$sanitizers -DSORT_LEAST=1u" disk power together
 
@@ -94,6 +95,7 @@ run plain-disk "$kills"
 run plain-power "$cuts" 1
 run plain-flip "$step"
 run plain-together
+run plain-fail "$fails"
 run asan-disk 5
 run asan-power 50 2
 run asan-together 40
