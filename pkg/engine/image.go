@@ -71,10 +71,11 @@ func (t Trust) read(path string, file *os.File) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(file, maxImage+1))
+	data, free, err := readOnce(file, before.Size)
 	if err != nil {
 		return nil, refuse(err.Error(), "look at the file system", "cannot read %s", path)
 	}
+	defer free()
 	after, err := t.file(path, file)
 	if err != nil {
 		return nil, err
@@ -93,6 +94,23 @@ func (t Trust) read(path string, file *os.File) (*Image, error) {
 		return nil, refuse(err.Error(), "look at the limits of kvstored.service", "cannot keep a copy of %s", path)
 	}
 	return im, nil
+}
+
+// readOnce reads a file of that size, and one byte more if there is one. What it
+// returns lies outside the heap, which would keep room for it long after;
+// free gives it back.
+func readOnce(file *os.File, size int64) (data []byte, free func(), err error) {
+	room, err := unix.Mmap(-1, 0, int(size)+1, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, nil, err
+	}
+	free = func() { _ = unix.Munmap(room) } // it is a mapping of ours
+	n, err := io.ReadFull(file, room)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		free()
+		return nil, nil, err
+	}
+	return room[:n], free, nil
 }
 
 // withoutAtime is st with the access time of other: reading may change it.
