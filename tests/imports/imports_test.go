@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 		"pkg/command", "pkg/server", "pkg/systemd",
 	},
 	"cmd/kvctl":     {"cmd/kvctl/cli"},
-	"cmd/kvctl/cli": {"pkg/client", "pkg/command", "pkg/config", "pkg/resp", "pkg/systemd"},
+	"cmd/kvctl/cli": {"pkg/client", "pkg/command", "pkg/config", "pkg/repair", "pkg/resp", "pkg/systemd"},
 	"pkg/server": {
 		"pkg/access", "pkg/batch", "pkg/command", "pkg/engine", "pkg/reactor", "pkg/resp",
 		"pkg/logging", "pkg/script", "pkg/systemd",
@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"pkg/systemd":            {},
 	"pkg/logging":            {"pkg/systemd"},
 	"pkg/config":             {},
+	"pkg/repair":             {},
 	"pkg/client":             {"pkg/resp"},
 	"pkg/resp":               {},
 	"pkg/batch":              {},
@@ -51,6 +52,7 @@ var allowed = map[string][]string{
 var never = map[string][]string{
 	"cmd/kvctl":   {"kvstored/pkg/server", "kvstored/pkg/reactor", "kvstored/pkg/engine"},
 	"pkg/client":  {"kvstored/pkg/server", "kvstored/pkg/engine", "kvstored/pkg/command"},
+	"pkg/repair":  {"net"},
 	"pkg/resp":    {"net", "os", "golang.org/x/sys/unix"},
 	"pkg/batch":   {"net"},
 	"pkg/reactor": {"kvstored/pkg/resp", "kvstored/pkg/command", "kvstored/pkg/engine"},

@@ -17,7 +17,10 @@
 #define RETRY_QUIET 10000 /* ms, else */
 #define UNIT_BYTES 256u   /* of a value, count as an entry */
 
-uint64_t disk_base_least = 64 * MIB;
+#ifndef DISK_BASE_LEAST
+#define DISK_BASE_LEAST (64 * MIB)
+#endif
+uint64_t disk_base_least = DISK_BASE_LEAST;
 
 void base_abandon(struct disk *d)
 {

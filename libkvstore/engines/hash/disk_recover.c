@@ -94,7 +94,7 @@ static bool list(struct opening *o)
 
 /* ------------------------------------------------------------------------ telling */
 
-#define WAY_OUT "fix: restore the directory from a backup, or move it away to begin empty"
+#define WAY_OUT "fix: sudo kvctl engine repair %s, which copies what is whole; or restore a backup"
 
 static int damaged(struct opening *o, const struct reader *rd, uint64_t at, const char *why)
 {
@@ -108,13 +108,13 @@ static int damaged(struct opening *o, const struct reader *rd, uint64_t at, cons
 		return KV_IO;
 	}
 	snprintf(o->open->error, o->open->error_size, "%s/%s is damaged at offset %" PRIu64 ": %s; " WAY_OUT,
-		 o->open->state_dir, rd->name, at, why);
+		 o->open->state_dir, rd->name, at, why, o->open->state_dir);
 	return KV_CORRUPT;
 }
 
 static int missing(struct opening *o, const char *what)
 {
-	snprintf(o->open->error, o->open->error_size, "%s lacks %s; " WAY_OUT, o->open->state_dir, what);
+	snprintf(o->open->error, o->open->error_size, "%s lacks %s; " WAY_OUT, o->open->state_dir, what, o->open->state_dir);
 	return KV_CORRUPT;
 }
 
@@ -561,7 +561,7 @@ static int load(struct opening *o)
 	if (o->d->seq < o->must) {
 		snprintf(o->open->error, o->open->error_size, "%s/log-%" PRIu64 " is damaged at offset %" PRIu64
 			 ": it ends before what base-%" PRIu64 " goes with; " WAY_OUT, o->open->state_dir, o->logs[stop.log],
-			 stop.at, o->base);
+			 stop.at, o->base, o->open->state_dir);
 		return KV_CORRUPT;
 	}
 	if (stop.stopped)
