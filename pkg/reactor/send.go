@@ -147,9 +147,11 @@ func (r *Reactor) pushCopy(c *Conn, data []byte) {
 // flush writes what it can of c.out, up to a tick's share; true when something
 // is left.
 func (r *Reactor) flush(c *Conn) bool {
+	full := false
 	for left := sendMost; left > 0 && len(c.out) > 0; {
 		n, errno := sendChunks(c.FD, c.out, left)
 		if errno == unix.EAGAIN {
+			full = true
 			break
 		}
 		if errno != 0 && errno != unix.EINTR {
@@ -165,6 +167,9 @@ func (r *Reactor) flush(c *Conn) bool {
 	if len(c.out) > 0 {
 		r.outputWaits(c)
 		r.release(c)
+		if !full {
+			r.remind(c)
+		}
 		return true
 	}
 	r.outputDone(c)
