@@ -1,0 +1,124 @@
+package reactor
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// stall keeps the reactor busy while do runs, so that everything that comes
+// meanwhile is told of in one turn.
+func stall(t *testing.T, r *Reactor, do func()) {
+	t.Helper()
+	busy, free := make(chan struct{}), make(chan struct{})
+	if err := r.Post(func() { close(busy); <-free }); err != nil {
+		t.Fatal(err)
+	}
+	<-busy
+	defer close(free)
+	do()
+}
+
+// greet makes sure that the reactor knows a connection.
+func greet(t *testing.T, path string) (*net.UnixConn, *bufio.Reader) {
+	t.Helper()
+	c := dial(t, path).(*net.UnixConn)
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	r := bufio.NewReader(c)
+	io.WriteString(c, "hello\n")
+	expect(t, r, "hello")
+	return c, r
+}
+
+// ends expects text, and then the end of the stream.
+func ends(t *testing.T, what string, r io.Reader, text string) {
+	t.Helper()
+	got, err := io.ReadAll(r)
+	if string(got) != text || err != nil {
+		t.Errorf("%s: %d bytes of %d, %v", what, len(got), len(text), err)
+	}
+}
+
+// Input of any length and the end of the stream may come together: all of it
+// is served, though the epoll set tells of it once.
+func TestInputAndItsEndTogether(t *testing.T) {
+	for _, limit := range []int{0, 1000} {
+		h := &lines{limit: limit}
+		path := start(t, h, Limits{})
+		for _, size := range []int{1, arenaRead - 1, arenaRead, arenaRead + 1, 2 * arenaRead} {
+			c, r := greet(t, path)
+			text := strings.Repeat("k\n", size/2) + strings.Repeat("\n", size%2)
+			stall(t, h.r, func() { io.WriteString(c, text); c.CloseWrite() })
+			ends(t, fmt.Sprintf("%d bytes", size), r, text)
+		}
+	}
+}
+
+// A request with memory of its own may be completed and followed by the end.
+func TestLargeInputAndItsEndTogether(t *testing.T) {
+	h := &lines{}
+	path := start(t, h, Limits{})
+	c, r := greet(t, path)
+	line := "need 200000 " + strings.Repeat("x", 200000-13) + "\n"
+	io.WriteString(c, line[:arenaRead+9])
+	for read := false; !read; { // the mapping is there, and what is left comes at once
+		stall(t, h.r, func() {
+			h.r.Conns(func(c *Conn) { read = c.bigN == arenaRead+9 })
+			if read {
+				io.WriteString(c, line[arenaRead+9:]+"after\n")
+				c.CloseWrite()
+			}
+		})
+	}
+	ends(t, "a large line", r, line+"after\n")
+}
+
+// What comes for a connection that waits is served when it goes on.
+func TestInputWhileBlocked(t *testing.T) {
+	h := &lines{}
+	path := start(t, h, Limits{})
+	c, r := greet(t, path)
+	io.WriteString(c, "wait\n")
+	conn := <-h.waiting
+	stall(t, h.r, func() { io.WriteString(c, "one\ntwo\n"); c.CloseWrite() })
+	h.r.Post(func() { h.r.Resume(conn) })
+	ends(t, "blocked", r, "one\ntwo\n")
+}
+
+// Input for which the tick has no room is taken in a later one.
+func TestMoreInputThanATickHasRoomFor(t *testing.T) {
+	const conns, half = 80, arenaRead - 100
+	h := &lines{}
+	path := start(t, h, Limits{})
+	var all []*net.UnixConn
+	var readers []*bufio.Reader
+	for range conns {
+		c, r := greet(t, path)
+		all, readers = append(all, c), append(readers, r)
+		io.WriteString(c, strings.Repeat("x", half))
+	}
+	for kept := 0; kept < conns; {
+		kept = 0
+		stall(t, h.r, func() {
+			h.r.Conns(func(c *Conn) {
+				if len(c.in) == half {
+					kept++
+				}
+			})
+		})
+	}
+	stall(t, h.r, func() {
+		for _, c := range all {
+			io.WriteString(c, strings.Repeat("y", half)+"\n")
+			c.CloseWrite()
+		}
+	})
+	want := strings.Repeat("x", half) + strings.Repeat("y", half) + "\n"
+	for i, r := range readers {
+		ends(t, fmt.Sprint("connection ", i), r, want)
+	}
+}
