@@ -122,3 +122,14 @@ func TestMoreInputThanATickHasRoomFor(t *testing.T) {
 		ends(t, fmt.Sprint("connection ", i), r, want)
 	}
 }
+
+// Output of which a tick writes a share goes on in the next, though the socket
+// has had room all the time.
+func TestOutputInShares(t *testing.T) {
+	h := &lines{}
+	path := start(t, h, Limits{})
+	stall(t, h.r, func() { h.r.share = 4096 })
+	c, r := greet(t, path)
+	io.WriteString(c, "big 50000\n")
+	expect(t, r, strings.Repeat("x", 50000))
+}

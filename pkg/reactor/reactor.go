@@ -112,6 +112,7 @@ type Reactor struct {
 	mark    uint64         // what is sent waits for this mark
 	free    uint64         // up to this mark nothing waits
 	replies int            // in the next Send
+	share   int            // bytes that one connection is sent in a tick: sendMost
 	holding []*Conn        // with answers that wait
 	bells   map[int]func() // by descriptor, what to call
 	rung    []func()       // of this tick
@@ -164,7 +165,7 @@ func New(h Handler, limits Limits, nextID func() uint64) (*Reactor, error) {
 		unix.Close(wake)
 		return nil, err
 	}
-	r := &Reactor{handler: h, limits: limits, w: w, wake: wake, nextID: nextID, arena: arena}
+	r := &Reactor{handler: h, limits: limits, w: w, wake: wake, nextID: nextID, arena: arena, share: sendMost}
 	if err := r.control(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN); err != nil {
 		return nil, err
 	}

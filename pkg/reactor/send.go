@@ -27,7 +27,7 @@ func (r *Reactor) sendNow(c *Conn, buf []byte, refs []Ref) {
 		r.enqueue(c, buf, refs, 0)
 		return
 	}
-	if len(refs) > 0 || len(buf) > sendMost {
+	if len(refs) > 0 || len(buf) > r.share {
 		r.sendRefs(c, buf, refs)
 		return
 	}
@@ -148,7 +148,7 @@ func (r *Reactor) pushCopy(c *Conn, data []byte) {
 // is left.
 func (r *Reactor) flush(c *Conn) bool {
 	full := false
-	for left := sendMost; left > 0 && len(c.out) > 0; {
+	for left := r.share; left > 0 && len(c.out) > 0; {
 		n, errno := sendChunks(c.FD, c.out, left)
 		if errno == unix.EAGAIN {
 			full = true
