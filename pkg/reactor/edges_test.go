@@ -130,6 +130,13 @@ func TestOutputInShares(t *testing.T) {
 	path := start(t, h, Limits{})
 	stall(t, h.r, func() { h.r.share = 4096 })
 	c, r := greet(t, path)
-	io.WriteString(c, "big 50000\n")
-	expect(t, r, strings.Repeat("x", 50000))
+	io.WriteString(c, "big 20000\n")
+	var out uint64
+	for end := time.Now().Add(30 * time.Second); out < 20000; { // nobody reads
+		if time.Now().After(end) {
+			t.Fatalf("%d bytes written, and no more", out)
+		}
+		stall(t, h.r, func() { out = h.r.traffic.BytesOut })
+	}
+	expect(t, r, strings.Repeat("x", 20000))
 }
