@@ -44,6 +44,8 @@
  *   1  2026-11-23  KV_OPEN_NEW; struct kv_commit has flags, full, mark, synced and sync_error:
  *                  the host syncs beside the store, and engines learn the outcome
  *   1  2026-11-24  frozen: from here on only additions at the ends, each with an entry here
+ *   1  2026-11-24  KV_COMMIT_SNAPSHOT, KV_COMMIT_SAVING, KV_COMMIT_NOT_SAVED: snapshots that
+ *                  somebody asks for
  */
 #ifndef KVSTORE_H
 #define KVSTORE_H
@@ -428,12 +430,19 @@ struct kv_open {
 #define KV_COMMIT_SYNC (1u << 0)
 /* out: the engine waits for this to be on disk: sync now, then call commit() again. */
 #define KV_COMMIT_AGAIN (1u << 1)
+/* in: somebody asks for a snapshot of all data; an engine that writes any begins one in maintain(),
+ * unless one that was asked for is under way.  Where a sync is enough the flag means nothing. */
+#define KV_COMMIT_SNAPSHOT (1u << 2)
+/* out: the snapshot that was asked for is under way: call maintain() and commit() until this is gone. */
+#define KV_COMMIT_SAVING (1u << 3)
+/* out: the snapshot that was asked for last could not be written; nothing that was kept is lost. */
+#define KV_COMMIT_NOT_SAVED (1u << 4)
 
 struct kv_commit {
 	uint32_t size;
 	uint32_t fd_count;  /* out: descriptors for the host to fdatasync(2), at most 8 */
 	int fd[8];          /* out: stay the engine's; good until the next call of this store */
-	uint32_t flags;     /* in: KV_COMMIT_SYNC; out: KV_COMMIT_AGAIN or 0 */
+	uint32_t flags;     /* in: KV_COMMIT_SYNC, SNAPSHOT; out: KV_COMMIT_AGAIN, SAVING, NOT_SAVED */
 	uint32_t full;      /* out: bit i: fd[i] needs fsync(2), as a directory does */
 	uint64_t mark;      /* out: what a sync from now on covers; never falls */
 	uint64_t synced;    /* in: the highest mark that is on disk, 0: none */

@@ -23,7 +23,7 @@ var absentNames = map[string]string{
 	"functions are not supported, scripts are: EVAL":              `fcall fcall_ro function`,
 	"access is decided by the peer's user and group, not by ACLs": `acl`,
 	"there is no replication and no cluster":                      `psync sync replconf restore-asking`,
-	"files are the engine's own business":                         `save bgsave bgrewriteaof lastsave`,
+	"files are the engine's own business":                         `bgrewriteaof`,
 	"modules do not exist here, engines do: try ENGINE STATUS":    `module`,
 	"it is not supported yet":                                     `migrate`,
 }

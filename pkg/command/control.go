@@ -4,6 +4,9 @@ import "slices"
 
 // Flags of commands about the server; see [Flags].
 const (
+	// AnsweredLater marks what may be answered after its Step, which nothing
+	// else of the connection is taken before.
+	AnsweredLater Flags = 1 << 28
 	// NoAsyncLoading is Redis's flag of that name.
 	NoAsyncLoading Flags = 1 << 29
 	// AdminOnly marks what only uid 0 and the daemon's own uid may do, though
@@ -55,6 +58,11 @@ type Control interface {
 	// MemoryPurge gives back to the system what is held needlessly.
 	MemoryPurge()
 
+	// Save has the engine write a snapshot, and calls done, unless it is nil, from
+	// the server's goroutine when that is made or failed. The error: it was not begun.
+	Save(done func(error)) error
+	// LastSave is when the last one was made, in seconds since 1970.
+	LastSave() int64
 	// Shutdown ends the daemon; now: without waiting for clients to read.
 	Shutdown(now bool) error
 	// SetActiveExpire switches the removal of expired entries that nobody

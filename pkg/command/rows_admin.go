@@ -164,6 +164,22 @@ var adminCommands = []*Command{
 		Plan:    planShutdown,
 	},
 	{
+		Name: "save", Arity: 1, Flags: Admin | NoScript | NoMulti | NoAsyncLoading | AnsweredLater, Group: "server", Since: "1.0.0",
+		Summary: "has the engine write all data as a snapshot and answers when that is on disk; nobody else waits",
+		Plan:    planSave,
+	},
+	{
+		Name: "bgsave", Arity: -1, Flags: Admin | NoScript | NoAsyncLoading, Group: "server", Since: "1.0.0",
+		Summary: "has the engine write all data as a snapshot and answers at once",
+		Syntax:  "[SCHEDULE]",
+		Plan:    planBgsave,
+	},
+	{
+		Name: "lastsave", Arity: 1, Flags: AdminCategory | Dangerous | Loading | Stale | Fast, Group: "server", Since: "1.0.0",
+		Summary: "when the last snapshot was made that SAVE or BGSAVE asked for, or else the daemon was started",
+		Plan:    planLastsave,
+	},
+	{
 		Name: "debug", Arity: -2, Flags: AdminOnly | Admin | NoScript | Loading | Stale, Group: "server", Since: "1.0.0",
 		Summary: "what tests of clients need: SLEEP, ERROR, OBJECT, PROTOCOL, SET-ACTIVE-EXPIRE; root and the daemon's user only",
 		Syntax:  "subcommand [arg ...]",

@@ -268,13 +268,24 @@ func (c *commitment) pending() bool { return c.c.fd_count > 0 }
 // again tells whether the engine waits for the outcome.
 func (c *commitment) again() bool { return c.c.flags&C.KV_COMMIT_AGAIN != 0 }
 
+// saving tells whether a snapshot that was asked for is under way, and whether
+// the last one could not be written.
+func (c *commitment) saving() (now, failed bool) {
+	return c.c.flags&C.KV_COMMIT_SAVING != 0, c.c.flags&C.KV_COMMIT_NOT_SAVED != 0
+}
+
+// What a commit asks for; see kvstore.h.
+const (
+	commitOnly     = 0
+	commitSync     = uint32(C.KV_COMMIT_SYNC)
+	commitSnapshot = uint32(C.KV_COMMIT_SNAPSHOT)
+)
+
 // commit has the store write what happened. synced is the engine's mark that
 // is on disk, errno that of a sync that failed.
-func (s *store) commit(sync bool, synced uint64, errno int) (commitment, batch.Status) {
+func (s *store) commit(flags uint32, synced uint64, errno int) (commitment, batch.Status) {
 	var c commitment
-	if sync {
-		c.c.flags = C.KV_COMMIT_SYNC
-	}
+	c.c.flags = C.uint32_t(flags)
 	c.c.synced, c.c.sync_error = C.uint64_t(synced), C.int32_t(errno)
 	st := batch.Status(C.kvh_commit(C.uintptr_t(s.addr), &c.c))
 	return c, st

@@ -23,6 +23,9 @@ type syncs struct {
 	owner *generation // whose that is; nil: nothing waits for a sync to begin
 	again bool        // that engine waits for the outcome
 
+	saving   bool // a snapshot that was asked for is under way
+	notSaved bool // the last one could not be written
+
 	running   uint64 // mark that the running sync covers; 0: none runs
 	engine    uint64 // the same as the engine's own mark
 	runningOf *generation
@@ -37,12 +40,29 @@ func (h *Host) Durable() bool { return h.cur.dir != "" }
 // it may be lost with the process, so that nobody may take it for done. sync:
 // somebody waits. The lane is held.
 func (h *Host) Commit(sync bool) (mark uint64, err error) {
+	if sync {
+		return h.commit(commitSync)
+	}
+	return h.commit(commitOnly)
+}
+
+// Save is Commit, and asks for a snapshot of everything. That is made when
+// Synced has reached mark and [Host.Saving] tells of none any more. An engine
+// that writes no snapshots has all of it on disk then just the same. The lane is held.
+func (h *Host) Save() (mark uint64, err error) { return h.commit(commitSync | commitSnapshot) }
+
+// Saving tells, as of the last Commit, whether a snapshot that was asked for is
+// under way, and whether the last one could not be written. The lane is held.
+func (h *Host) Saving() (now, failed bool) { return h.syncs.saving, h.syncs.notSaved }
+
+func (h *Host) commit(flags uint32) (mark uint64, err error) {
 	if h.failed != nil || h.cur == nil || h.cur.dir == "" {
 		return h.syncs.mark, h.failed
 	}
 	g, s := h.cur, &h.syncs
-	c, st := g.store.commit(sync, g.synced, g.syncErrno)
+	c, st := g.store.commit(flags, g.synced, g.syncErrno)
 	g.syncErrno = 0
+	s.saving, s.notSaved = c.saving()
 	if c.pending() && (c.mark() > g.committed || c.again()) {
 		g.committed = c.mark()
 		s.mark++
@@ -131,7 +151,7 @@ func (h *Host) settle(g *generation, thread syncer, locked bool) error {
 		if !locked {
 			h.Lock()
 		}
-		c, st := g.store.commit(true, g.synced, int(errno))
+		c, st := g.store.commit(commitSync, g.synced, int(errno))
 		if st == batch.OK && c.pending() {
 			if e := thread.begin(&c); e != 0 {
 				st = batch.IOError

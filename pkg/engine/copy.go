@@ -420,7 +420,7 @@ func (c *copying) apply(now int64) error {
 	if c.next.dir == "" {
 		return nil
 	}
-	made, st := c.next.store.commit(false, c.next.synced, 0)
+	made, st := c.next.store.commit(commitOnly, c.next.synced, 0)
 	if st != batch.OK {
 		return c.unkept(st)
 	}

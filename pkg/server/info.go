@@ -140,12 +140,7 @@ func infoPersistence(w *worker, b *strings.Builder) {
 	}
 	field(b, "loading", 0)
 	field(b, "async_loading", 0)
-	field(b, "rdb_changes_since_last_save", 0)
-	field(b, "rdb_bgsave_in_progress", 0)
-	field(b, "rdb_last_save_time", w.s.started.Unix())
-	field(b, "rdb_last_bgsave_status", "ok")
-	field(b, "rdb_last_bgsave_time_sec", -1)
-	field(b, "rdb_current_bgsave_time_sec", -1)
+	infoSave(w, b)
 	field(b, "aof_enabled", kept)
 	field(b, "aof_rewrite_in_progress", 0)
 	field(b, "aof_rewrite_scheduled", 0)

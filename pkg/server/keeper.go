@@ -55,7 +55,7 @@ func (w *worker) keep() {
 	w.s.keeperAt = time.Time{}
 	w.s.keeperMu.Unlock()
 	w.due = 0
-	if w.dormant {
+	if w.dormant && !w.save.running {
 		w.r.Sweep()
 		return
 	}

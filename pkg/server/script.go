@@ -148,7 +148,7 @@ func (s *scripting) Call(args [][]byte, proto int, readOnly bool) (reply []byte,
 	if b.Len() > 0 {
 		_ = w.carryOut(b, 0, b.Len()) // each operation says how it went
 		if b.Writes() > 0 {
-			w.wrote = true
+			w.changed(b.Writes())
 			w.keepUp(b.Writes())
 		}
 	}
@@ -195,9 +195,7 @@ func (s *scripting) step(r *command.Reply, out *resp.Writer) {
 		out.Error("ERR the answer of this command cannot be awaited in a script")
 	}
 	w := s.w
-	if w.inner.Writes() > 0 {
-		w.wrote = true
-	}
+	w.changed(w.inner.Writes())
 	w.countEvents(w.inner.Events())
 	if w.observed != 0 {
 		w.tellGone(w.inner, nil)

@@ -55,6 +55,12 @@ type Engine interface {
 	// runs; EndSync takes its outcome after SyncBell, a descriptor, rang. The
 	// lane is held, but for SyncBell.
 	Commit(sync bool) (mark uint64, err error)
+	// Save is Commit, and has everything written as a snapshot; Saving tells
+	// whether that is under way, and whether the last one failed. Durable tells
+	// whether there is anything on disk at all. The lane is held.
+	Save() (mark uint64, err error)
+	Saving() (now, failed bool)
+	Durable() bool
 	Synced() (done, lost uint64)
 	Unsynced() (waits, urgent bool)
 	Syncing() bool

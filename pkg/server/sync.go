@@ -50,6 +50,7 @@ func (w *worker) commit() {
 	always := SyncMode(w.sync.mode.Load()) == SyncAlways
 	mark, err := e.Commit(always)
 	w.broken = err != nil
+	w.saved()
 	waits, urgent := e.Unsynced()
 	if !waits {
 		return
@@ -125,6 +126,7 @@ func (w *worker) synced() {
 	default:
 		w.sync.since = 0
 	}
+	w.saved()
 	e.Unlock()
 	w.r.Release(done, lost, []byte(outcomeUnknown))
 }

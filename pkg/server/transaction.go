@@ -87,7 +87,7 @@ func (h host) Transact(x *command.Exec, r *command.Reply, q *command.Queue) {
 	// they were joined.
 	w.countEvents(m.batch.Events())
 	if n := m.batch.Writes(); n > 0 {
-		w.wrote = true
+		w.changed(n)
 		w.keepUp(n)
 	}
 	w.s.figures.commands.Add(uint64(q.Len()))
@@ -127,9 +127,7 @@ func (w *worker) transactOne(x *command.Exec, out *resp.Writer, s *command.Sessi
 	if r.Pending { // such commands are not queued; whatever it is goes on by itself
 		inner.Error("ERR the answer of this command cannot be awaited inside a transaction")
 	}
-	if w.inner.Writes() > 0 {
-		w.wrote = true
-	}
+	w.changed(w.inner.Writes())
 	w.countEvents(w.inner.Events())
 	if w.observed != 0 {
 		w.tellGone(w.inner, nil)

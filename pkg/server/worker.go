@@ -107,7 +107,8 @@ type worker struct {
 	latency latency
 	pause   pause
 	base    reactor.Traffic // of the last CONFIG RESETSTAT
-	dormant bool            // DEBUG SET-ACTIVE-EXPIRE 0
+	save    saving
+	dormant bool // DEBUG SET-ACTIVE-EXPIRE 0
 }
 
 func newWorker(s *Server) (*worker, error) {
@@ -282,7 +283,7 @@ func (w *worker) plan(cl *client, args [][]byte, raw []byte) reactor.Verdict {
 		if r.Cut || r.Cmd != nil && r.Cmd.Group == "scripting" {
 			w.scripts.planned = true
 		}
-		if r.Cmd != nil && r.Cmd.Flags&command.LoadsCode != 0 {
+		if r.Cmd != nil && r.Cmd.Flags&(command.LoadsCode|command.AnsweredLater) != 0 {
 			return reactor.Blocked
 		}
 		if r.Cut || r.Cmd != nil && r.Cmd.Flags&command.Barrier != 0 {
@@ -321,7 +322,7 @@ func (w *worker) Execute() {
 		w.tell(len(w.replies))
 	}
 	if n := w.batch.Writes(); n > 0 {
-		w.wrote = true
+		w.changed(n)
 		w.keepUp(n)
 	}
 	if w.wrote {
@@ -367,10 +368,8 @@ func (w *worker) step(r *command.Reply, cl *client) {
 	}
 	r.Fixed = w.flatten(x.W)
 	w.countEvents(w.inner.Events())
-	if w.inner.Writes() > 0 {
-		w.wrote = true
-	}
-	if r.Cmd != nil && r.Cmd.Flags&command.LoadsCode != 0 {
+	w.changed(w.inner.Writes())
+	if r.Cmd != nil && r.Cmd.Flags&(command.LoadsCode|command.AnsweredLater) != 0 {
 		w.r.Resume(cl.conn)
 	}
 }

@@ -314,6 +314,7 @@ static void ask_all(struct disk *d, struct kv_commit *c)
 int disk_commit(struct kv_store *st, struct kv_commit *c)
 {
 	struct disk *d = st->disk;
+	bool snapshot = (c->flags & KV_COMMIT_SNAPSHOT) != 0;
 	int rc;
 
 	c->fd_count = 0;
@@ -324,6 +325,7 @@ int disk_commit(struct kv_store *st, struct kv_commit *c)
 	else
 		take_synced(st, c->synced);
 	disk_flush(st);
+	base_ask(d, c, snapshot);
 	if (d->status == KV_OK || d->phase >= DISK_SYNC)
 		ask_all(d, c);
 	else

@@ -116,6 +116,13 @@ enum disk_phase {
 	DISK_NAMED, /* it is base-N, whose name waits to be on disk */
 };
 
+/* A base that somebody asked for. */
+enum disk_asked {
+	DISK_UNASKED,
+	DISK_ASKED,   /* it is to be begun */
+	DISK_ANSWERED /* it is the one that is being written */
+};
+
 struct disk_file {
 	int fd; /* -1: none */
 	uint32_t reserved;
@@ -160,7 +167,7 @@ struct disk {
 	uint32_t joined;  /* the operation belongs with the next */
 	/* The base that is being written. */
 	uint32_t phase; /* enum disk_phase */
-	uint32_t base_pad;
+	uint32_t asked; /* enum disk_asked */
 	struct disk_file base;
 	struct disk_buffer base_buffer;
 	uint64_t base_frames;
@@ -174,7 +181,7 @@ struct disk {
 	uint32_t lost;     /* something since the last commit was not written */
 	uint64_t cut;      /* bytes that the opening cut */
 	uint32_t image;    /* 1: the file `image` tells exactly of this */
-	uint32_t image_pad;
+	uint32_t not_saved; /* 1: the base that was asked for last could not be written */
 };
 
 /* Opens what a directory holds, or makes a first log; the index is filled.  KV_OK, or a
@@ -247,6 +254,9 @@ void disk_fail(struct kv_store *st, int error);
 
 /* Gives the base that is being written up. */
 void base_abandon(struct disk *d);
+
+/* Notes that a base is wanted, and says in the flags how the one asked for fares. */
+void base_ask(struct disk *d, struct kv_commit *c, bool wanted);
 
 /* What a sync that covers `mark` means for the base. */
 void base_synced(struct kv_store *st, uint64_t mark);

@@ -22,9 +22,19 @@
 #endif
 uint64_t disk_base_least = DISK_BASE_LEAST;
 
+/* The base that was asked for does not come. */
+static void refuse_asked(struct disk *d)
+{
+	d->asked = DISK_UNASKED;
+	d->not_saved = 1;
+}
+
 void base_abandon(struct disk *d)
 {
 	char name[NAME_ROOM];
+
+	if (d->asked == DISK_ANSWERED)
+		refuse_asked(d);
 
 	if (d->phase == DISK_WALK || d->phase == DISK_SYNC) {
 		file_name(name, "new", d->base.number);
@@ -47,6 +57,8 @@ static void base_failed(struct kv_store *st, int error, int64_t now)
 		snprintf(text, sizeof text, "the log cannot be shortened now: no snapshot could be written: %s", strerror(error));
 		st->log(st->log_host, KV_LOG_WARNING, text);
 	}
+	if (d->asked == DISK_ASKED && d->phase == DISK_LOG)
+		refuse_asked(d); /* it could not even be begun */
 	base_abandon(d);
 	d->retry_at = now + (d->status == KV_OK ? RETRY_QUIET : RETRY);
 }
@@ -139,6 +151,8 @@ static int begin(struct kv_store *st)
 	if (disk_make(d, &d->base, "new", d->log.number, FILE_BASE) != 0)
 		return -1;
 	d->phase = DISK_WALK;
+	if (d->asked == DISK_ASKED)
+		d->asked = DISK_ANSWERED;
 	d->space = KV_SPACE_ALL;
 	d->walking = 0;
 	d->base_frames = 0;
@@ -181,6 +195,20 @@ static void remove_old(struct disk *d)
 	d->oldest = d->base.number;
 }
 
+void base_ask(struct disk *d, struct kv_commit *c, bool wanted)
+{
+	if (wanted && d->asked == DISK_UNASKED) {
+		d->asked = DISK_ASKED;
+		d->not_saved = 0;
+	}
+	if (d->asked == DISK_ASKED && d->status != KV_OK)
+		refuse_asked(d);
+	if (d->asked != DISK_UNASKED)
+		c->flags |= KV_COMMIT_SAVING;
+	else if (d->not_saved)
+		c->flags |= KV_COMMIT_NOT_SAVED;
+}
+
 void base_synced(struct kv_store *st, uint64_t mark)
 {
 	struct disk *d = st->disk;
@@ -205,6 +233,8 @@ void base_synced(struct kv_store *st, uint64_t mark)
 	d->base_size = d->base.size;
 	file_close(&d->base);
 	d->phase = DISK_LOG;
+	if (d->asked == DISK_ANSWERED)
+		d->asked = DISK_UNASKED;
 	if (d->status != KV_OK && st->log != NULL)
 		st->log(st->log_host, KV_LOG_WARNING, "writes are taken again: all data is in new files");
 	d->status = KV_OK;
@@ -217,7 +247,11 @@ static bool wanted(const struct disk *d, int64_t now)
 {
 	uint64_t least = d->base_size > disk_base_least ? d->base_size : disk_base_least;
 
-	if (d->phase != DISK_LOG || now < d->retry_at)
+	if (d->phase != DISK_LOG)
+		return false;
+	if (d->asked == DISK_ASKED && d->status == KV_OK)
+		return d->before.fd < 0;
+	if (now < d->retry_at)
 		return false;
 	if (d->status != KV_OK)
 		return true;
@@ -242,6 +276,8 @@ uint64_t disk_maintain(struct kv_store *st, uint64_t budget, int64_t now, bool *
 			base_failed(st, w.error, now);
 		*more |= d->phase == DISK_WALK;
 	}
+	if (d->asked == DISK_ASKED) /* the log before this one is on its way to the disk */
+		*next = now + RETRY;
 	if (d->status != KV_OK && d->phase == DISK_LOG)
 		*next = d->retry_at > now ? d->retry_at : now + RETRY;
 	return w.used;
