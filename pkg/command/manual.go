@@ -107,6 +107,8 @@ const manualMiddle = `
 - TIME has milliseconds; the microseconds end in 000
 - SET with EXAT or PXAT in the past deletes the key at once, and DBSIZE does not count it
 - WAIT and WAITAOF answer at once: there are no replicas to wait for
+- SAVE keeps nobody waiting but its client; BGSAVE inside a transaction starts at its end and says so as outside; LASTSAVE and rdb_* of
+  INFO tell of what these commands asked for, not of the snapshots that the engine writes of its own accord
 - SWAPDB sends no keyspace notifications, but invalidations for keys that are tracked.
 - SWAPDB exchanges key by key: one step for all clients, in time that grows with the keys of both databases; a crash in
   the middle leaves part of them exchanged

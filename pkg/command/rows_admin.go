@@ -177,6 +177,7 @@ var adminCommands = []*Command{
 	{
 		Name: "lastsave", Arity: 1, Flags: AdminCategory | Dangerous | Loading | Stale | Fast, Group: "server", Since: "1.0.0",
 		Summary: "when the last snapshot was made that SAVE or BGSAVE asked for, or else the daemon was started",
+		Tips:    []string{"nondeterministic_output"},
 		Plan:    planLastsave,
 	},
 	{
