@@ -190,48 +190,6 @@ func (e *LostError) Explain() Advice {
 	return a
 }
 
-// InstallCommand is how this machine installs a package, after os-release.
-func InstallCommand(pkg string) string { return installCommand("/etc/os-release", pkg) }
-
-// installCommand is InstallCommand for an os-release file of its own.
-func installCommand(osRelease, pkg string) string {
-	data, err := os.ReadFile(osRelease)
-	if err != nil {
-		return "install the package " + pkg
-	}
-	var ids []string
-	for line := range strings.SplitSeq(string(data), "\n") {
-		name, value, _ := strings.Cut(line, "=")
-		value = strings.Trim(value, `"'`)
-		switch name {
-		case "ID":
-			ids = append([]string{value}, ids...)
-		case "ID_LIKE":
-			ids = append(ids, strings.Fields(value)...)
-		}
-	}
-	tools := map[string]string{
-		"debian": "apt install", "ubuntu": "apt install",
-		"fedora": "dnf install", "rhel": "dnf install", "centos": "dnf install",
-		"suse": "zypper install", "opensuse": "zypper install", "sles": "zypper install",
-		"arch": "pacman -S", "alpine": "apk add",
-	}
-	for _, id := range ids {
-		if tool, ok := tools[id]; ok {
-			return Sudo(tool + " " + pkg)
-		}
-	}
-	return "install the package " + pkg
-}
-
-// Sudo is how this user runs a command that needs root.
-func Sudo(command string) string {
-	if os.Geteuid() == 0 {
-		return command
-	}
-	return "sudo " + command
-}
-
 // systemctlPath is where systemctl is; empty where it is not.
 func systemctlPath() string {
 	path, err := exec.LookPath("systemctl")

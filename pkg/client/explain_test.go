@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"kvstored/pkg/install"
 )
 
 func TestDeniedAdvice(t *testing.T) {
@@ -31,24 +33,6 @@ func TestDeniedAdvice(t *testing.T) {
 	}
 }
 
-func TestInstallCommand(t *testing.T) {
-	for content, want := range map[string]string{
-		"ID=debian\n": Sudo("apt install kvstored"),
-		"NAME=x\nID=linuxmint\nID_LIKE=\"ubuntu debian\"\n": Sudo("apt install kvstored"),
-		"ID_LIKE=\"rhel centos fedora\"\nID=\"rocky\"\n":    Sudo("dnf install kvstored"),
-		"ID=\"opensuse-leap\"\nID_LIKE=\"suse opensuse\"\n": Sudo("zypper install kvstored"),
-		"ID=plan9\n": "install the package kvstored",
-	} {
-		file := filepath.Join(t.TempDir(), "os-release")
-		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if got := installCommand(file, "kvstored"); got != want {
-			t.Errorf("%q: %s", content, got)
-		}
-	}
-}
-
 // fakeSystemctl puts a systemctl into PATH that prints a state.
 func fakeSystemctl(t *testing.T, state string) {
 	t.Helper()
@@ -64,7 +48,7 @@ func fakeSystemctl(t *testing.T, state string) {
 }
 
 func TestExplainAsksSystemd(t *testing.T) {
-	sudo := Sudo
+	sudo := install.Sudo
 	failed := Advice{
 		"kvstored.service kept failing; systemd closed the socket",
 		"systemctl status kvstored.service    # the reason; then\n" + sudo("systemctl reset-failed kvstored.service kvstored.socket") +
@@ -80,7 +64,7 @@ func TestExplainAsksSystemd(t *testing.T) {
 			"kvstored.socket is not started (disabled)", sudo("systemctl enable --now kvstored.socket")}},
 		{Missing, SystemSocket, `LoadState=loaded\nActiveState=inactive\nUnitFileState=enabled\n`, Advice{
 			"kvstored.socket is not started (enabled)", sudo("systemctl start kvstored.socket")}},
-		{Missing, SystemSocket, `LoadState=not-found\nActiveState=inactive\n`, Advice{"kvstored is not installed", InstallCommand("kvstored")}},
+		{Missing, SystemSocket, `LoadState=not-found\nActiveState=inactive\n`, Advice{"kvstored is not installed", install.Command("kvstored")}},
 		{Missing, SystemSocket, `LoadState=masked\nActiveState=inactive\n`, Advice{"kvstored.socket is masked",
 			sudo("systemctl unmask kvstored.socket") + "\n" + sudo("systemctl enable --now kvstored.socket")}},
 		{Missing, SystemSocket, `LoadState=loaded\nActiveState=active\n`, Advice{

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"kvstored/pkg/install"
 )
 
 // askLimit bounds a question to systemd or to whoever listens.
@@ -62,7 +64,7 @@ func (u unit) systemctl(rest string) string {
 	if u.user {
 		return u.systemctlRead(rest)
 	}
-	return Sudo(u.systemctlRead(rest))
+	return install.Sudo(u.systemctlRead(rest))
 }
 
 // systemctlRead is a command line that only looks.
@@ -80,7 +82,7 @@ func (u unit) explain(amiss string) Advice {
 	enable := u.systemctl("enable --now " + socket)
 	switch s := u.show("socket"); {
 	case s["LoadState"] == "not-found":
-		return Advice{Why: "kvstored is not installed", Fix: InstallCommand("kvstored")}
+		return Advice{Why: "kvstored is not installed", Fix: install.Command("kvstored")}
 	case s["LoadState"] == "masked":
 		return Advice{Why: socket + " is masked", Fix: u.systemctl("unmask "+socket) + "\n" + enable}
 	case s["ActiveState"] == "active":

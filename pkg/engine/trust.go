@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"kvstored/pkg/install"
 )
 
 // place refuses a path outside the places that may hold engines.
@@ -160,7 +162,11 @@ func kindOf(st *unix.Stat_t) string {
 // refuseOpen is the refusal of a file that cannot be opened.
 func refuseOpen(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return refuse("no such file", "install it, or name another one", "cannot read %s", path)
+		fix := "install it, or name another one"
+		if pkg := install.Of(path); pkg != "" {
+			fix = install.Command(pkg) + ", or name another one"
+		}
+		return refuse("no such file", fix, "cannot read %s", path)
 	}
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {

@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 		"pkg/command", "pkg/server", "pkg/systemd",
 	},
 	"cmd/kvctl":     {"cmd/kvctl/cli"},
-	"cmd/kvctl/cli": {"pkg/client", "pkg/command", "pkg/config", "pkg/repair", "pkg/resp", "pkg/systemd"},
+	"cmd/kvctl/cli": {"pkg/client", "pkg/command", "pkg/config", "pkg/install", "pkg/repair", "pkg/resp", "pkg/systemd"},
 	"pkg/server": {
 		"pkg/access", "pkg/batch", "pkg/command", "pkg/engine", "pkg/reactor", "pkg/resp",
 		"pkg/logging", "pkg/script", "pkg/systemd",
@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"pkg/script":  {"pkg/resp"},
 	"pkg/reactor": {"pkg/batch"},
 	"pkg/command": {"pkg/batch", "pkg/resp"},
-	"pkg/engine":  {"libkvstore", "pkg/batch", "pkg/engine/conformance"},
+	"pkg/engine":  {"libkvstore", "pkg/batch", "pkg/engine/conformance", "pkg/install"},
 	// The checks of the ABI, which know engines by an interface only.
 	"pkg/engine/conformance": {"pkg/batch"},
 	"pkg/access":             {},
@@ -41,7 +41,8 @@ var allowed = map[string][]string{
 	"pkg/logging":            {"pkg/systemd"},
 	"pkg/config":             {},
 	"pkg/repair":             {},
-	"pkg/client":             {"pkg/resp"},
+	"pkg/install":            {},
+	"pkg/client":             {"pkg/install", "pkg/resp"},
 	"pkg/resp":               {},
 	"pkg/batch":              {},
 	"libkvstore":             {},

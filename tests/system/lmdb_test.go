@@ -168,7 +168,7 @@ func (m *machine) stoppedWithoutEngine() {
 	m.fails("systemctl start kvstored.service")
 	// An entry may come after journalctl --sync, and without its unit when its sender has ended.
 	const last = "journalctl --sync; journalctl -q --no-pager -t kvstored -o cat --since @$(cat /opt/since)"
-	for _, want := range []string{"lmdb.so", "why:", "fix:"} {
+	for _, want := range []string{"lmdb.so", "why:", "fix: ", "apt install kvstored-engine-lmdb"} {
 		m.wait("a start without the engine to say "+want, time.Minute, func() bool {
 			return strings.Contains(m.run(last), want)
 		})

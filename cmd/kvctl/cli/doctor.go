@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvstored/pkg/client"
+	"kvstored/pkg/install"
 )
 
 // finding is what one check of the doctor found.
@@ -276,9 +278,9 @@ func (p *patient) checkEngine() {
 	case "same", "":
 		p.found("engine", statusOK, name+" serves, from "+e["path"], "", "")
 	case "missing":
-		p.found("engine", statusFailure, name+" serves, but "+e["path"]+" is gone", "the next start will fail", client.InstallCommand("kvstored")+", or: "+client.Sudo("kvctl engine use hash"))
+		p.found("engine", statusFailure, name+" serves, but "+e["path"]+" is gone", "the next start will fail", install.Command(cmp.Or(install.Of(e["path"]), "kvstored"))+", or: "+install.Sudo("kvctl engine use hash"))
 	default:
-		p.found("engine", statusWarning, name+" serves, but "+e["path"]+" is another one now", "it was replaced and not loaded yet", client.Sudo("systemctl reload kvstored"))
+		p.found("engine", statusWarning, name+" serves, but "+e["path"]+" is another one now", "it was replaced and not loaded yet", install.Sudo("systemctl reload kvstored"))
 	}
 	if e["last_error"] != "" {
 		p.found("engine", statusWarning, "the last reload was refused: "+e["last_error"], e["last_error_why"], e["last_error_fix"])
@@ -303,7 +305,7 @@ func (p *patient) checkState() {
 	case err != nil:
 		p.found("state", statusNote, "the state directory "+dir+" cannot be looked at by you", "", "")
 	case info.Mode().Perm()&0o077 != 0:
-		p.found("state", statusWarning, fmt.Sprintf("the state directory %s has mode %04o", dir, info.Mode().Perm()), "others may see what it holds", client.Sudo("chmod 0700 "+dir))
+		p.found("state", statusWarning, fmt.Sprintf("the state directory %s has mode %04o", dir, info.Mode().Perm()), "others may see what it holds", install.Sudo("chmod 0700 "+dir))
 	default:
 		p.found("state", statusOK, dir+" is its owner's alone", "", "")
 	}

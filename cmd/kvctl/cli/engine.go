@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvstored/pkg/client"
+	"kvstored/pkg/install"
 )
 
 // engine is the group of commands about the library that holds the data.
@@ -134,7 +135,7 @@ func daemonBinary() (string, error) {
 	return "", failure{
 		what: "cannot check a library: kvstored is not here",
 		why:  "the check is part of kvstored, which stands neither beside kvctl nor in PATH",
-		fix:  client.InstallCommand("kvstored"),
+		fix:  install.Command("kvstored"),
 		code: ExitConnect,
 	}
 }

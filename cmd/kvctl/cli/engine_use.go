@@ -15,6 +15,7 @@ import (
 
 	"kvstored/pkg/client"
 	"kvstored/pkg/config"
+	"kvstored/pkg/install"
 )
 
 const (
@@ -173,7 +174,7 @@ func (a *app) overruled(d *choice, c *client.Conn) error {
 	return failure{
 		what: "engine " + d.engine + " is written down, but another rule wins",
 		why:  rule + " stands above " + d.path,
-		fix:  "remove that rule, then: " + client.Sudo("kvctl engine reload"), code: ExitServer,
+		fix:  "remove that rule, then: " + install.Sudo("kvctl engine reload"), code: ExitServer,
 	}
 }
 
