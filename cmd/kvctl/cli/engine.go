@@ -26,10 +26,10 @@ that fails is refused, with the reason, and the old one goes on serving.`,
 			if len(args) > 0 {
 				return failure{what: "unknown command: engine " + args[0], why: "engine has no such subcommand", fix: nearestChild(cmd, args[0]), code: ExitUsage}
 			}
-			return failure{what: "engine: which one: status, check, reload, use or repair?", fix: "kvctl engine --help", code: ExitUsage}
+			return failure{what: "engine: which one: status, check, reload, use, wait or repair?", fix: "kvctl engine --help", code: ExitUsage}
 		},
 	}
-	cmd.AddCommand(a.engineStatus(), a.engineCheck(), a.engineReload(), a.engineUse(), a.engineRepair())
+	cmd.AddCommand(a.engineStatus(), a.engineCheck(), a.engineReload(), a.engineUse(), a.engineRepair(), a.engineWait())
 	return cmd
 }
 

@@ -61,7 +61,7 @@ func (a *app) reload(path string, wait bool) error {
 		fmt.Fprintln(a.out, "reload requested; the outcome: kvctl engine status")
 		return c.Flush()
 	}
-	defer a.patience("the daemon is checking and loading; interrupting this does not stop it")()
+	defer a.follow("the daemon is checking and loading; interrupting this does not stop it")()
 	outcome, err := load(c, path)
 	if err != nil {
 		return err

@@ -145,7 +145,7 @@ func (a *app) useNow(d *choice, c *client.Conn) error {
 	if err := d.write(); err != nil {
 		return err
 	}
-	stop := a.patience("the daemon is checking and loading the library")
+	stop := a.follow("the daemon is checking and loading the library")
 	outcome, err := load(c, "")
 	stop()
 	if err == nil {
