@@ -94,6 +94,7 @@ func infoServer(w *worker, b *strings.Builder) {
 	field(b, "redis_version", redisVersion)
 	field(b, "kvstored_version", w.s.o.Version)
 	field(b, "redis_mode", "standalone")
+	field(b, "process_supervised", supervised())
 	field(b, "os", fmt.Sprintf("%s %s %s", unix.ByteSliceToString(u.Sysname[:]),
 		unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Machine[:])))
 	field(b, "arch_bits", 64)
@@ -106,17 +107,34 @@ func infoServer(w *worker, b *strings.Builder) {
 	field(b, "server_time_usec", time.Now().UnixMicro())
 	field(b, "uptime_in_seconds", int64(up.Seconds()))
 	field(b, "uptime_in_days", int64(up.Hours()/24))
+	field(b, "lru_clock", time.Now().Unix()&(1<<24-1))
 	if file, err := os.Executable(); err == nil {
 		field(b, "executable", file)
 	}
 	field(b, "io_threads_active", 0)
+	field(b, "listener0", "name=unix,bind="+w.s.o.Socket)
+}
+
+// supervised is who looks after the process, in Redis's words.
+func supervised() string {
+	if os.Getenv("NOTIFY_SOCKET") != "" {
+		return "systemd"
+	}
+	return "no"
 }
 
 func infoClients(w *worker, b *strings.Builder) {
 	field(b, "connected_clients", w.s.figures.clients.Load())
+	field(b, "cluster_connections", 0)
 	field(b, "maxclients", w.s.o.Limits.Clients)
-	in, out := 0, 0
+	in, out, subscribed, watching := 0, 0, 0, 0
 	w.r.Conns(func(c *reactor.Conn) {
+		if cl, ok := c.Data.(*client); ok && cl.Subscribed() {
+			subscribed++
+		}
+		if cl, ok := c.Data.(*client); ok && cl.Watching {
+			watching++
+		}
 		i, o := c.Buffered()
 		in, out = max(in, i), max(out, o)
 	})
@@ -124,7 +142,12 @@ func infoClients(w *worker, b *strings.Builder) {
 	field(b, "client_recent_max_output_buffer", out)
 	field(b, "blocked_clients", 0)
 	field(b, "tracking_clients", w.tracker.on)
+	field(b, "pubsub_clients", subscribed)
+	field(b, "watching_clients", watching)
+	field(b, "total_watched_keys", len(w.watches.keys))
 	field(b, "clients_in_timeout_table", 0)
+	field(b, "total_blocking_keys", 0)
+	field(b, "total_blocking_keys_on_nokey", 0)
 }
 
 // infoPersistence tells of the engine's own files in the words of the append-only file:
@@ -140,6 +163,10 @@ func infoPersistence(w *worker, b *strings.Builder) {
 	}
 	field(b, "loading", 0)
 	field(b, "async_loading", 0)
+	for _, name := range []string{"current_cow_peak", "current_cow_size", "current_cow_size_age", "rdb_last_cow_size",
+		"aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"} {
+		field(b, name, 0) // nothing forks
+	}
 	infoSave(w, b)
 	field(b, "aof_enabled", kept)
 	field(b, "aof_rewrite_in_progress", 0)
@@ -186,11 +213,20 @@ func infoStats(w *worker, b *strings.Builder) {
 	field(b, "tracking_total_keys", len(w.tracker.keys))
 	field(b, "tracking_total_items", w.tracker.items)
 	field(b, "tracking_total_prefixes", len(w.tracker.prefixes))
+	for _, name := range []string{"total_net_repl_input_bytes", "total_net_repl_output_bytes", "io_threaded_reads_processed",
+		"io_threaded_writes_processed", "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
+		"active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time", "lazyfreed_objects"} {
+		field(b, name, 0)
+	}
+	field(b, "instantaneous_input_repl_kbps", "0.00")
+	field(b, "instantaneous_output_repl_kbps", "0.00")
+	field(b, "expire_cycle_cpu_milliseconds", w.housework.Milliseconds())
 	field(b, "unexpected_error_replies", 0)
 	field(b, "total_error_replies", st.failed)
 	field(b, "total_reads_processed", t.Reads)
 	field(b, "total_writes_processed", t.Writes)
 	field(b, "total_ticks", f.ticks.Load())
+	field(b, "eventloop_cycles", f.ticks.Load())
 }
 
 func infoReplication(w *worker, b *strings.Builder) {

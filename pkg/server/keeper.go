@@ -69,6 +69,7 @@ func (w *worker) keep() {
 	e.Unlock()
 	w.tellBetween()
 	took := time.Since(now)
+	w.housework += took
 	w.pace(took)
 	w.latency.note("expire-cycle", now.UnixMilli(), uint64(took))
 	w.r.Sweep()

@@ -90,6 +90,16 @@ func infoMemory(w *worker, b *strings.Builder) {
 	field(b, "mem_aof_buffer", 0)
 	field(b, "active_defrag_running", 0)
 	field(b, "lazyfree_pending_objects", 0)
+	field(b, "mem_cluster_links", 0)
+	field(b, "mem_total_replication_buffers", 0)
+	scripts := 0
+	if w.scripts.vm != nil {
+		scripts = w.scripts.vm.Count()
+	}
+	field(b, "number_of_cached_scripts", scripts)
+	field(b, "number_of_functions", 0)
+	field(b, "number_of_libraries", 0)
+	field(b, "used_memory_functions", 0)
 }
 
 // MemoryLimit is the limit of the data and its policy.

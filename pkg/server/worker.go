@@ -108,7 +108,9 @@ type worker struct {
 	pause   pause
 	base    reactor.Traffic // of the last CONFIG RESETSTAT
 	save    saving
-	dormant bool // DEBUG SET-ACTIVE-EXPIRE 0
+
+	housework time.Duration // of housekeeping between ticks
+	dormant   bool          // DEBUG SET-ACTIVE-EXPIRE 0
 }
 
 func newWorker(s *Server) (*worker, error) {
