@@ -86,6 +86,10 @@ type Command struct {
 
 	// Plan checks the arguments and plans the work; see [Call].
 	Plan func(c *Call)
+	// Again plans one more request after one with as many arguments that had
+	// one operation and needs nothing in its Reply but that and Render; false,
+	// with nothing planned, when it must be planned by itself. Nil: always.
+	Again func(c *Call) bool
 }
 
 // Session is what a connection carries from one command to the next. It
@@ -159,6 +163,9 @@ type Reply struct {
 	Step func(x *Exec, r *Reply)
 	// Op and N are the operations planned: the first one's index, and how many.
 	Op, N int
+	// Run is how many more requests the reply stands for, each like the first:
+	// the operation after Op is the next one's. Set by the server.
+	Run int
 	// Num, Offset and Data are the command's own; Data is off-heap like Args.
 	Num, Offset int64
 	Data        []byte

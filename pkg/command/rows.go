@@ -9,6 +9,7 @@ var stringCommands = []*Command{
 		Summary: "the value of a key",
 		Syntax:  "key",
 		Plan:    planGet,
+		Again:   againGet,
 	},
 	{
 		Name: "set", Arity: -3, Flags: Write | DenyOOM, Group: "string", Since: "1.0.0",
@@ -16,6 +17,7 @@ var stringCommands = []*Command{
 		Summary: "sets a key, on conditions and with an expiry time if asked for",
 		Syntax:  "key value [NX | XX | IFEQ comparison-value | IFNE comparison-value] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
 		Plan:    planSet,
+		Again:   againSet,
 	},
 	{
 		Name: "mget", Arity: -2, Flags: ReadOnly | Fast, Group: "string", Since: "1.0.0",
@@ -88,6 +90,7 @@ var stringCommands = []*Command{
 		Summary: "the length of a value",
 		Syntax:  "key",
 		Plan:    planStrlen,
+		Again:   againMeta,
 	},
 	{
 		Name: "append", Arity: 3, Flags: Write | DenyOOM | Fast, Group: "string", Since: "2.0.0",
@@ -123,6 +126,7 @@ var stringCommands = []*Command{
 		Summary: "adds one to an integer",
 		Syntax:  "key",
 		Plan:    planIncr,
+		Again:   againIncr,
 	},
 	{
 		Name: "decr", Arity: 2, Flags: Write | DenyOOM | Fast, Group: "string", Since: "1.0.0",
@@ -130,6 +134,7 @@ var stringCommands = []*Command{
 		Summary: "takes one from an integer",
 		Syntax:  "key",
 		Plan:    planDecr,
+		Again:   againDecr,
 	},
 	{
 		Name: "incrby", Arity: 3, Flags: Write | DenyOOM | Fast, Group: "string", Since: "1.0.0",
@@ -183,6 +188,7 @@ var genericCommands = []*Command{
 		Summary: "deletes keys",
 		Syntax:  "key [key ...]",
 		Plan:    planDel,
+		Again:   againDel,
 	},
 	{
 		Name: "unlink", Arity: -2, Flags: Write | Fast, Group: "generic", Since: "4.0.0",
@@ -191,6 +197,7 @@ var genericCommands = []*Command{
 		Summary: "deletes keys; memory is given back in the background",
 		Syntax:  "key [key ...]",
 		Plan:    planDel,
+		Again:   againDel,
 	},
 	{
 		Name: "exists", Arity: -2, Flags: ReadOnly | Fast, Group: "generic", Since: "1.0.0",
@@ -199,6 +206,7 @@ var genericCommands = []*Command{
 		Summary: "how many of the keys exist",
 		Syntax:  "key [key ...]",
 		Plan:    planExists,
+		Again:   againExists,
 	},
 	{
 		Name: "type", Arity: 2, Flags: ReadOnly | Fast, Group: "generic", Since: "1.0.0",
@@ -206,6 +214,7 @@ var genericCommands = []*Command{
 		Summary: "the type of a value: string, or none without the key",
 		Syntax:  "key",
 		Plan:    planType,
+		Again:   againMeta,
 	},
 	{
 		Name: "expire", Arity: -3, Flags: Write | Fast, Group: "generic", Since: "1.0.0",
@@ -242,6 +251,7 @@ var genericCommands = []*Command{
 		Summary: "the time to live in seconds",
 		Syntax:  "key",
 		Plan:    planTTL,
+		Again:   againMeta,
 	},
 	{
 		Name: "pttl", Arity: 2, Flags: ReadOnly | Fast, Group: "generic", Since: "2.6.0",
@@ -250,6 +260,7 @@ var genericCommands = []*Command{
 		Summary: "the time to live in milliseconds",
 		Syntax:  "key",
 		Plan:    planPTTL,
+		Again:   againMeta,
 	},
 	{
 		Name: "expiretime", Arity: 2, Flags: ReadOnly | Fast, Group: "generic", Since: "7.0.0",

@@ -82,11 +82,16 @@ func (p *Parser) quick(buf []byte) int {
 	if i == 0 || count == 0 {
 		return 0
 	}
-	args := p.Args[:0]
+	return p.brief(buf, i, count, p.Args[:0])
+}
+
+// brief adds the count bulk strings at buf[i:] to args, which become the
+// request's; 0 when one is for the careful way.
+func (p *Parser) brief(buf []byte, i, count int, args [][]byte) int {
 	for ; count > 0; count-- {
 		var size, data int
 		if len(buf)-i >= 8 {
-			size, data = brief(binary.LittleEndian.Uint64(buf[i:]), '$')
+			size, data = lengthIn(binary.LittleEndian.Uint64(buf[i:]), '$')
 		}
 		if data > 0 {
 			data += i
@@ -104,9 +109,9 @@ func (p *Parser) quick(buf []byte) int {
 	return i
 }
 
-// brief reads a length line of one or two digits, as most are, from the eight
+// lengthIn reads a length line of one or two digits, as most are, from the eight
 // bytes in w. next is its length, 0 when something else is there.
-func brief(w, kind uint64) (n, next int) {
+func lengthIn(w, kind uint64) (n, next int) {
 	const one, two = '\r'<<16 | '\n'<<24, '\r'<<24 | '\n'<<32
 	first, second := w>>8&0xff-'0', w>>16&0xff-'0'
 	if w&0xffff00ff == kind|one && first <= 9 {
@@ -118,6 +123,48 @@ func brief(w, kind uint64) (n, next int) {
 	return 0, 0
 }
 
+// Head is how a request begins, up to its second argument: clients often send
+// the same command again and again, and a request that begins like the one
+// before needs neither its name nor the number of its arguments read.
+type Head struct {
+	first, last uint64 // its first 16 bytes
+	mask        uint64 // which of those in last count
+	args        int    // how many arguments there are
+	name        int    // bytes of the first one, which begins at 8
+}
+
+// headLeast is how many bytes a request has whose head can be compared.
+const headLeast = 16
+
+// Head is the head of request, the complete one that Next took last; ok is
+// false when it is none that can be compared: the count of arguments and the
+// length of the name have one digit, the name six bytes at most.
+func (p *Parser) Head(request []byte) (h Head, ok bool) {
+	if len(request) < headLeast {
+		return h, false
+	}
+	h.first, h.last = binary.LittleEndian.Uint64(request), binary.LittleEndian.Uint64(request[8:])
+	var count, lines int
+	h.args, count = lengthIn(h.first, '*')
+	h.name, lines = lengthIn(h.first>>32, '$')
+	if count != 4 || lines != 4 || h.args < 1 || h.name > 6 {
+		return h, false
+	}
+	h.mask = 1<<(8*(h.name+2)) - 1
+	return h, request[8+h.name] == '\r' && request[9+h.name] == '\n'
+}
+
+// NextLike is Next for a request that begins with h and is complete; it
+// returns 0, with nothing taken, for every other one. The parser is between
+// requests.
+func (p *Parser) NextLike(h *Head, buf []byte) int {
+	if len(buf) < headLeast || binary.LittleEndian.Uint64(buf) != h.first ||
+		(binary.LittleEndian.Uint64(buf[8:])^h.last)&h.mask != 0 {
+		return 0
+	}
+	return p.brief(buf, 8+h.name+2, h.args-1, append(p.Args[:0], buf[8:8+h.name:8+h.name]))
+}
+
 // length reads the length line of this kind at buf[i:]; next is 0 when it is
 // none, or one for the careful way.
 func length(buf []byte, i int, kind byte) (n, next int) {
@@ -125,7 +172,7 @@ func length(buf []byte, i int, kind byte) (n, next int) {
 		return 0, 0
 	}
 	if len(buf)-i >= 8 {
-		if n, next = brief(binary.LittleEndian.Uint64(buf[i:]), uint64(kind)); next > 0 {
+		if n, next = lengthIn(binary.LittleEndian.Uint64(buf[i:]), uint64(kind)); next > 0 {
 			return n, i + next
 		}
 	}

@@ -109,13 +109,43 @@ func (w *worker) render(cl *client) {
 		if len(letters) > 0 {
 			letters = w.interleave(cl, letters, i)
 		}
-		w.renderOne(&w.replies[i])
+		if r := &w.replies[i]; r.Run == 0 {
+			w.renderOne(r)
+		} else {
+			w.renderRun(r)
+		}
 	}
 	if len(letters) > 0 && !cl.conn.Ending() {
 		w.interleave(cl, letters, math.MaxInt)
 	}
 	clear(cl.letters)
 	cl.letters = cl.letters[:0]
+}
+
+// renderRun writes a reply that stands for several requests, one after the
+// other.
+func (w *worker) renderRun(r *command.Reply) {
+	if w.stats.perOp >= w.slowAt {
+		w.renderSlowly(r)
+		return
+	}
+	w.out.Proto = r.Proto
+	for end := r.Op + r.Run; r.Op <= end; r.Op++ {
+		at := len(w.out.Buf)
+		r.Render(&w.out, w.batch, r)
+		w.stats.tally(r, w.batch, w.out.Buf[at:])
+	}
+}
+
+// renderSlowly is renderRun for requests that took long: each is noted with
+// its own text.
+func (w *worker) renderSlowly(r *command.Reply) {
+	all := r.Raw
+	for end := r.Op + r.Run; r.Op <= end; r.Op++ {
+		n, _ := w.reader.Next(all) // it was a request before
+		r.Raw, all = all[:n], all[n:]
+		w.renderOne(r)
+	}
 }
 
 // renderOne writes one reply.

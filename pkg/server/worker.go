@@ -29,6 +29,7 @@ type client struct {
 	parser *resp.Parser // its place in a large request, else nil
 	from   int          // its replies of this tick: worker.replies[from:to]
 	to     int
+	asked  int  // requests that they answer
 	weight int  // bytes of a reply: rises at once, falls by halves
 	paused bool // waits for the end of a pause
 
@@ -64,10 +65,12 @@ type worker struct {
 	s       *Server
 	r       *reactor.Reactor
 	parser  resp.Parser
+	reader  resp.Parser // reads requests of this tick again
 	batch   *batch.Batch
 	inner   *batch.Batch // for steps
 	scan    *batch.Scan
 	replies []command.Reply
+	asked   int // requests of this tick
 	steps   []step
 	call    command.Call
 	exec    command.Exec
@@ -193,13 +196,14 @@ func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor
 		return 0, 0, reactor.Full // while the script runs it must not belong to its tick
 	}
 	cl.from = len(w.replies)
-	defer func() { cl.to = len(w.replies) }()
+	asked := w.asked
+	defer func() { cl.to, cl.asked = len(w.replies), w.asked-asked }()
 	w.call.Session, w.call.Batch, w.call.Full = &cl.Session, w.batch, w.s.o.Engine.Full()
-	most := min(cl.from+cl.allowance(), tickRequests)
+	most := min(asked+cl.allowance(), tickRequests)
 	for {
 		// A line is unescaped in place, so it is not parsed before there is
 		// room for what it may hold.
-		if len(w.replies) >= most || w.batch.Room() < resp.MaxInline {
+		if w.asked >= most || w.batch.Room() < resp.MaxInline {
 			return taken, 0, reactor.Full
 		}
 		if w.pause.mode != pauseNone && w.holdsLine(data[taken:]) {
@@ -224,7 +228,52 @@ func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor
 		if v != reactor.NeedMore && (v != reactor.Full || taken < len(data)) {
 			return taken, 0, v
 		}
+		if taken < len(data) {
+			taken += w.again(cl, p, data[taken-n:], n, most)
+		}
 	}
+}
+
+// again plans the requests in data that are like the first, of n bytes, which
+// was planned just now: the same command with as many arguments, after nothing
+// that could have changed how it is planned. They become part of its reply. It
+// returns the bytes that they have.
+func (w *worker) again(cl *client, p *resp.Parser, data []byte, n, most int) int {
+	r := &w.replies[len(w.replies)-1]
+	if !w.mayRun(cl, r) {
+		return 0
+	}
+	head, ok := p.Head(data[:n])
+	if !ok {
+		return 0
+	}
+	at, c, plan := n, &w.call, r.Cmd.Again
+	most = min(most-w.asked, w.batch.Room()-command.MinRoom)
+	for r.Run < most {
+		n := p.NextLike(&head, data[at:])
+		if n == 0 {
+			break
+		}
+		c.Args = p.Args
+		if !plan(c) {
+			break
+		}
+		at += n
+		r.Run++
+	}
+	r.Raw = data[:at]
+	w.asked += r.Run
+	w.stats.weight += uint64(r.Run)
+	cl.Commands += uint64(r.Run)
+	return at - n
+}
+
+// mayRun tells whether requests like that of r, planned last, can become part
+// of it: it is one operation of a command that allows it, and nobody wants to
+// know of each request by itself.
+func (w *worker) mayRun(cl *client, r *command.Reply) bool {
+	return r.Render != nil && r.Cmd.Again != nil && !r.Queued && r.Op == w.batch.Len()-1 &&
+		w.observed == 0 && w.pause.mode == pauseNone && cl.Quiet == 0
 }
 
 // unfinished serves the end of what can be parsed.
@@ -234,6 +283,7 @@ func (w *worker) unfinished(cl *client, p *resp.Parser, left int, err error) (ne
 		var e resp.Writer
 		e.Error("ERR " + err.Error())
 		w.replies = append(w.replies, command.Reply{Fixed: e.Buf})
+		w.asked++
 		p.Reset()
 		return 0, reactor.Broken
 	}
@@ -263,6 +313,7 @@ func (w *worker) plan(cl *client, args [][]byte, raw []byte) reactor.Verdict {
 		w.replies = append(w.replies, command.Reply{})
 	}
 	r := &w.replies[i]
+	w.asked++
 	c := &w.call
 	c.Args, c.Now, c.Reply = args, w.now, r
 	cl.LastSeen = w.now
@@ -433,11 +484,11 @@ func (w *worker) Answer(c *reactor.Conn) {
 			}
 		}
 		out.Reset()
-		out.Raw(w.unknown(cl.to - cl.from))
+		out.Raw(w.unknown(cl.asked))
 	}
-	cl.weigh(out.Len(), cl.to-cl.from)
-	w.r.Replies(cl.to - cl.from)
-	cl.to = cl.from
+	cl.weigh(out.Len(), cl.asked)
+	w.r.Replies(cl.asked)
+	cl.to, cl.asked = cl.from, 0
 	if len(out.Refs) == 0 {
 		if len(out.Buf) > 0 {
 			w.r.Send(c, out.Buf, nil)
@@ -474,7 +525,7 @@ func (w *worker) Done() {
 	if len(w.notes) > 0 || w.lastGone != nil {
 		w.forgetNotes()
 	}
-	w.s.figures.commands.Add(uint64(len(w.replies)))
+	w.s.figures.commands.Add(uint64(w.asked))
 	w.s.figures.ticks.Add(1)
 	w.stats.endTick()
 	w.stats.rates.sample(int64(time.Since(w.s.started)), w.counters())
@@ -482,7 +533,7 @@ func (w *worker) Done() {
 		w.replies[st.reply] = command.Reply{}
 	}
 	clear(w.steps)
-	w.replies, w.steps = w.replies[:0], w.steps[:0]
+	w.replies, w.steps, w.asked = w.replies[:0], w.steps[:0], 0
 	w.batch.Reset()
 	w.inTick, w.broken = false, false
 	w.r.Replies(1)
