@@ -316,12 +316,6 @@ func (r *Reactor) tick(n int) {
 			mail = true
 			continue
 		}
-		if fn, ok := r.bells[int(ev.Fd)]; ok {
-			if !r.side.turn { // it is reported again
-				r.rung = append(r.rung, fn)
-			}
-			continue
-		}
 		r.event(int(ev.Fd), ev.Events)
 	}
 	if len(r.active) > 0 {
@@ -382,9 +376,7 @@ func (r *Reactor) mail() {
 func (r *Reactor) event(fd int, events uint32) {
 	c := r.lookup(fd)
 	if c == nil {
-		if slices.Contains(r.listen, fd) {
-			r.knocks = append(r.knocks, fd)
-		}
+		r.other(fd)
 		return
 	}
 	if events&unix.EPOLLOUT != 0 && len(c.out) > 0 {
@@ -392,6 +384,17 @@ func (r *Reactor) event(fd int, events uint32) {
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR|unix.EPOLLRDHUP) != 0 && !c.dead && !r.noRead {
 		r.read(c, events)
+	}
+}
+
+// other serves an event of a descriptor that is no connection's.
+func (r *Reactor) other(fd int) {
+	if fn, ok := r.bells[fd]; !ok {
+		if slices.Contains(r.listen, fd) {
+			r.knocks = append(r.knocks, fd)
+		}
+	} else if !r.side.turn { // else it is reported again
+		r.rung = append(r.rung, fn)
 	}
 }
 

@@ -231,6 +231,9 @@ func (w *worker) Parse(c *reactor.Conn, data []byte) (taken, need int, v reactor
 		if taken < len(data) {
 			taken += w.again(cl, p, data[taken-n:], n, most)
 		}
+		if taken == len(data) && cl.parser == nil {
+			return taken, 0, reactor.NeedMore // as the parser would find
+		}
 	}
 }
 

@@ -13,7 +13,7 @@
 #include "store.h"
 
 /* Entries per bucket, in quarters: grow above, shrink below. */
-#define LOAD_HIGH 17u
+#define LOAD_HIGH 19u
 #define LOAD_LOW 8u
 
 static inline void put(uint64_t *slot, uint64_t value)
