@@ -263,18 +263,6 @@ func seconds(t unix.Timeval) string { return fmt.Sprintf("%d.%06d", t.Sec, t.Use
 
 func infoCluster(_ *worker, b *strings.Builder) { field(b, "cluster_enabled", 0) }
 
-func infoKeyspace(w *worker, b *strings.Builder) {
-	for db := uint32(0); db < 16; db++ {
-		st, err := w.s.o.Engine.Stat(db)
-		if err != nil {
-			return // an engine without figures
-		}
-		if st.Entries > 0 {
-			fmt.Fprintf(b, "db%d:keys=%d,expires=%d,avg_ttl=0\r\n", db, st.Entries, st.Expiring)
-		}
-	}
-}
-
 func infoEngine(w *worker, b *strings.Builder) {
 	for _, p := range w.s.o.Engine.Status() {
 		if p.Value != "" {

@@ -114,3 +114,54 @@ func TestFieldsOfMonitors(t *testing.T) {
 		t.Errorf("%v", all)
 	}
 }
+
+// averages reads avg_ttl of a database times and returns the last.
+func (c *caller) averages(db string, times int) (ms float64) {
+	c.t.Helper()
+	for range times {
+		_, text, _ := strings.Cut(c.fields("keyspace")[db], "avg_ttl=")
+		var err error
+		if ms, err = strconv.ParseFloat(text, 64); err != nil {
+			c.t.Fatalf("%s: %v", db, err)
+		}
+	}
+	return ms
+}
+
+// TestAverageTTL: exact for few keys, a sample of many, and those that hardly
+// any key has are found by and by and then remembered.
+func TestAverageTTL(t *testing.T) {
+	_, path := start(t, "hash", DefaultLimits)
+	c := call(t, path)
+	near := func(db string, times int, want, part float64) {
+		t.Helper()
+		if got := c.averages(db, times); got < want*(1-part)-2000 || got > want*(1+part) {
+			t.Errorf("avg_ttl of %s is %.0f, not about %.0f", db, got, want)
+		}
+	}
+	c.ask("SET forever value")
+	if got := c.averages("db0", 1); got != 0 {
+		t.Errorf("avg_ttl is %.0f where nothing expires", got)
+	}
+	for i := range 200 {
+		c.ask("SET key:%d value PX %d", i, 100_000+i*1000)
+	}
+	near("db0", 1, 199_500, 0)
+	c.ask("FLUSHDB")
+	for i := range 5_000 {
+		c.ask("SET key:%d value PX %d", i, 1_000_000+i*400)
+	}
+	near("db0", 1, 2_000_000, 0.1)
+	c.ask("SELECT 1")
+	for i := range 5_000 {
+		c.ask("SET key:%d value", i)
+	}
+	c.ask("EXPIRE key:77 5000")
+	c.ask("EXPIRE key:78 7000")
+	near("db1", 29, 6_000_000, 0.1)
+	c.ask("PERSIST key:77")
+	c.ask("PERSIST key:78")
+	if got := c.averages("db1", 1); got != 0 {
+		t.Errorf("avg_ttl is %.0f where nothing expires any more", got)
+	}
+}

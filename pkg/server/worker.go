@@ -105,6 +105,7 @@ type worker struct {
 	multi   transaction
 	scripts scripting
 	stats   statistics
+	ttls    [command.Databases]meanTTL
 	slowlog slowlog
 	slowAt  uint64 // nanoseconds
 	latency latency
