@@ -64,6 +64,8 @@ type Command struct {
 	// KeyUse is the flags of the key specification as COMMAND INFO names
 	// them; of two specifications, divided by "; ", the first is for one key.
 	KeyUse string
+	// Use is KeyUse where that has variable_flags: it follows from the arguments.
+	Use func(args [][]byte) string
 	// NumKeys is the argument that says how many keys follow it (0: none), in
 	// the place of FirstKey, LastKey and KeyStep.
 	NumKeys int

@@ -201,23 +201,16 @@ func writeKeySpecs(w *resp.Writer, cmd *Command) {
 		w.Set(0)
 		return
 	}
-	specs := strings.Split(cmd.KeyUse, "; ")
+	specs := cmd.keySpecs()
 	w.Set(len(specs))
-	for i, use := range specs {
-		last := cmd.LastKey
-		switch {
-		case i < len(specs)-1: // of two, the first is for one key
-			last = 0
-		case last > 0: // counted from the first key of the specification
-			last -= cmd.FirstKey + i
-		}
+	for _, spec := range specs {
 		w.Map(3)
 		w.BulkString("flags")
-		writeStatuses(w, strings.Fields(use))
+		writeStatuses(w, strings.Fields(spec.use))
 		w.BulkString("begin_search")
-		writeSpec(w, "index", "index", cmd.FirstKey+i)
+		writeSpec(w, "index", "index", spec.first)
 		w.BulkString("find_keys")
-		writeSpec(w, "range", "lastkey", last, "keystep", cmd.KeyStep, "limit", 0)
+		writeSpec(w, "range", "lastkey", spec.last, "keystep", cmd.KeyStep, "limit", 0)
 	}
 }
 
@@ -279,93 +272,5 @@ func planCommandList(c *Call) {
 	})
 }
 
-// Keys is the keys among the arguments of a request, the name included, whose
-// number is right.
-func (cmd *Command) Keys(args [][]byte) [][]byte {
-	if cmd.NumKeys != 0 {
-		n, ok := parseInt(args[cmd.NumKeys])
-		if !ok || n < 0 || n > int64(len(args)-cmd.NumKeys-1) {
-			return nil
-		}
-		return args[cmd.NumKeys+1:][:n]
-	}
-	if cmd.FirstKey == 0 {
-		return nil
-	}
-	last := cmd.LastKey
-	if last < 0 {
-		last += len(args)
-	}
-	var keys [][]byte
-	for i := cmd.FirstKey; i <= last; i += cmd.KeyStep {
-		keys = append(keys, args[i])
-	}
-	return keys
-}
-
 // Parent is the command of a subcommand, else nil.
 func (cmd *Command) Parent() *Command { return cmd.parent }
-
-// keyOf is a key among the arguments of a command, with what is done to it.
-type keyOf struct {
-	key   []byte
-	flags string // as in KeyUse
-}
-
-// keysIn finds the keys of the request that follows in c's arguments; ok is
-// false when the reply is an error.
-func (c *Call) keysIn() (keys []keyOf, ok bool) {
-	args := c.Args[2:]
-	cmd := Lookup(args[0])
-	if cmd != nil && cmd.Subcommands != nil && len(args) > 1 {
-		cmd = cmd.subcommand(args[1])
-	}
-	switch {
-	case cmd == nil:
-		c.Fail("ERR Invalid command specified")
-		return nil, false
-	case cmd.FirstKey == 0 && cmd.NumKeys == 0:
-		c.Fail("ERR The command has no key arguments")
-		return nil, false
-	case cmd.Arity > 0 && len(args) != cmd.Arity || len(args) < -cmd.Arity:
-		c.Fail("ERR Invalid number of arguments specified for command")
-		return nil, false
-	}
-	uses := strings.Split(cmd.KeyUse, "; ")
-	if cmd.NumKeys != 0 && cmd.Keys(args) == nil {
-		c.Fail("ERR Invalid arguments specified for command")
-		return nil, false
-	}
-	for _, key := range cmd.Keys(args) {
-		keys = append(keys, keyOf{key, uses[min(len(keys), len(uses)-1)]})
-	}
-	return keys, true
-}
-
-func planCommandGetkeys(c *Call) {
-	keys, ok := c.keysIn()
-	if !ok {
-		return
-	}
-	c.Answer(func(w *resp.Writer) {
-		w.Array(len(keys))
-		for _, k := range keys {
-			w.Bulk(k.key)
-		}
-	})
-}
-
-func planCommandGetkeysandflags(c *Call) {
-	keys, ok := c.keysIn()
-	if !ok {
-		return
-	}
-	c.Answer(func(w *resp.Writer) {
-		w.Array(len(keys))
-		for _, k := range keys {
-			w.Array(2)
-			w.Bulk(k.key)
-			writeStatuses(w, strings.Fields(k.flags))
-		}
-	})
-}

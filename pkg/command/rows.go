@@ -13,7 +13,7 @@ var stringCommands = []*Command{
 	},
 	{
 		Name: "set", Arity: -3, Flags: Write | DenyOOM, Group: "string", Since: "1.0.0",
-		FirstKey: 1, LastKey: 1, KeyStep: 1, KeyUse: "RW access update variable_flags",
+		FirstKey: 1, LastKey: 1, KeyStep: 1, KeyUse: "RW access update variable_flags", Use: useOfSet,
 		Summary: "sets a key, on conditions and with an expiry time if asked for",
 		Syntax:  "key value [NX | XX | IFEQ comparison-value | IFNE comparison-value] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
 		Plan:    planSet,

@@ -40,7 +40,7 @@ var bitCommands = []*Command{
 	},
 	{
 		Name: "bitfield", Arity: -2, Flags: Write | DenyOOM, Group: "bitmap", Since: "3.2.0",
-		FirstKey: 1, LastKey: 1, KeyStep: 1, KeyUse: "RW access update variable_flags",
+		FirstKey: 1, LastKey: 1, KeyStep: 1, KeyUse: "RW access update variable_flags", Use: useOfBitfield,
 		Summary: "reads, sets and adds to numbers of any width inside a value",
 		Syntax:  "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value | INCRBY encoding offset increment> ...]",
 		Plan:    planBitfield,

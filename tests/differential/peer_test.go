@@ -55,7 +55,7 @@ func odd(release int, args []string, redis, ours *Value) bool {
 func unlike(release int, args []string) bool {
 	switch name := strings.ToUpper(args[0]); {
 	case release < 702:
-		return name == "COMMAND" && len(args) == 3 && strings.EqualFold(args[1], "GETKEYS")
+		return name == "COMMAND" && len(args) == 3 && strings.HasPrefix(strings.ToUpper(args[1]), "GETKEYS")
 	case release > 702:
 		switch name {
 		case "BITCOUNT", "BITPOS":
