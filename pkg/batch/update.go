@@ -8,7 +8,7 @@ type Func uint8
 // leaves there; unless said otherwise the present expiry and tag stay.
 const (
 	// FuncSet is SET with conditions. Value, Expiry, Flags (IfAbsent, IfPresent,
-	// IfEqual, IfDifferent with Compare, KeepTTL, WantOld). Outcome Done or
+	// IfEqual, IfDifferent with Compare and ByDigest, KeepTTL, WantOld). Outcome Done or
 	// NotDone; Old with WantOld.
 	FuncSet Func = iota
 	// FuncIncr adds Number. Result; Outcome NotInteger, Overflow.
@@ -45,7 +45,7 @@ const (
 	// PfForget. Outcome Done, NotDone when nothing changed, NotHLL, BrokenHLL.
 	FuncPfAdd
 	// FuncDelIf removes the entry when it equals Compare, or with IfDifferent when
-	// it does not. Outcome Done, NotDone.
+	// it does not; Flags ByDigest. Outcome Done, NotDone.
 	FuncDelIf
 	// FuncCount is how many there are.
 	FuncCount
@@ -110,6 +110,9 @@ const (
 	// when no register changed.
 	PfDense  = 1 << 11
 	PfForget = 1 << 12
+	// ByDigest makes Compare the digest of a value: XXH3 of 64 bits, in 16
+	// hexadecimal digits.
+	ByDigest = 1 << 13
 )
 
 // Flags of FuncField besides its width in bits, 1 to 64.

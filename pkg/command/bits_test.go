@@ -15,52 +15,6 @@ import (
 // and one for which the host gets and sets.
 var engines = []string{"hash", "debug", "simple"}
 
-func TestCompareAndSet(t *testing.T) {
-	for _, name := range engines {
-		b := newBench(t, name)
-		const syntax = "-ERR syntax error\r\n"
-		b.want("$-1\r\n", "SET", "k", "1", "IFEQ", "x") // not there: not set
-		b.want("$-1\r\n", "GET", "k")
-		b.want("+OK\r\n", "SET", "k", "1", "ifne", "x") // not there: different
-		b.want("$-1\r\n", "SET", "k", "2", "IFNE", "1")
-		b.want("$-1\r\n", "SET", "k", "2", "IFEQ", "11")
-		b.want("$-1\r\n", "SET", "k", "2", "IFEQ", "")
-		b.want("+OK\r\n", "SET", "k", "2", "IFEQ", "1")
-		b.want("$1\r\n2\r\n", "SET", "k", "3", "IFEQ", "2", "GET")
-		b.want("$1\r\n3\r\n", "SET", "k", "4", "GET", "IFEQ", "2")
-		b.want("$1\r\n3\r\n", "GET", "k")
-		b.want("$-1\r\n", "SET", "no", "4", "IFEQ", "2", "GET")
-		b.want("+OK\r\n", "SET", "k", "", "IFEQ", "3")
-		b.want("+OK\r\n", "SET", "k", "v", "IFEQ", "")
-		for _, wrong := range []string{"IFEQ", "IFEQ v NX", "XX IFEQ v", "IFEQ v IFEQ v", "IFEQ v IFNE w", "IFEQ v EX", "IFDEQ x"} {
-			b.want(syntax, append([]string{"SET", "k", "w"}, strings.Fields(wrong)...)...)
-		}
-		b.want(syntax, "GETEX", "k", "IFEQ", "v")
-		b.want(":0\r\n", "DELIFEQ", "k", "w")
-		b.want(":0\r\n", "DELIFEQ", "nosuch", "")
-		b.want(":1\r\n", "EXISTS", "k")
-		if name == "simple" {
-			b.want(":1\r\n", "DELIFEQ", "k", "v")
-			continue // it keeps no expiry times
-		}
-		b.want("+OK\r\n", "SET", "k", "w", "IFEQ", "v", "PX", "5000")
-		b.want("+OK\r\n", "SET", "k", "v", "IFEQ", "w", "KEEPTTL")
-		b.want(":5000\r\n", "PTTL", "k")
-		b.want(":1\r\n", "DELIFEQ", "k", "v")
-		b.want(":0\r\n", "EXISTS", "k")
-		b.want("+OK\r\n", "SET", "k", "v")
-		b.want(":0\r\n", "DELEX", "k", "IFNE", "v")
-		b.want(":0\r\n", "DELEX", "k", "ifeq", "w")
-		b.want(":1\r\n", "DELEX", "k", "IFNE", "w")
-		b.want(":0\r\n", "DELEX", "k", "IFNE", "w")
-		b.want(":0\r\n", "DELEX", "k")
-		b.want("+OK\r\n", "SET", "k", "v")
-		b.want(":1\r\n", "DELEX", "k")
-		b.want("-ERR wrong number of arguments for 'delex' command\r\n", "DELEX", "k", "IFEQ")
-		b.want("-ERR Invalid condition. Use IFEQ or IFNE\r\n", "DELEX", "k", "IFGT", "v")
-	}
-}
-
 // TestBitsOnEveryEngine: what the host makes of an engine without updates.
 func TestBitsOnEveryEngine(t *testing.T) {
 	for _, name := range engines {

@@ -158,9 +158,9 @@ func leadingInt(b []byte) (n int64) {
 	return n
 }
 
-// useOfSet is what SET does to its key: it reads it only when asked to.
+// useOfSet is what SET does to its key: it reads it only to return or to compare it.
 func useOfSet(args [][]byte) string {
-	if slices.ContainsFunc(args[3:], func(a []byte) bool { return isWord(a, "get") }) {
+	if slices.ContainsFunc(args[3:], func(a []byte) bool { return option(a)&(optGet|optCompare) != 0 }) {
 		return "RW access update"
 	}
 	return "OW update"

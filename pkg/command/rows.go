@@ -15,7 +15,7 @@ var stringCommands = []*Command{
 		Name: "set", Arity: -3, Flags: Write | DenyOOM, Group: "string", Since: "1.0.0",
 		FirstKey: 1, LastKey: 1, KeyStep: 1, KeyUse: "RW access update variable_flags", Use: useOfSet,
 		Summary: "sets a key, on conditions and with an expiry time if asked for",
-		Syntax:  "key value [NX | XX | IFEQ comparison-value | IFNE comparison-value] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+		Syntax:  "key value [NX | XX | IFEQ comparison-value | IFNE comparison-value | IFDEQ digest | IFDNE digest] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
 		Plan:    planSet,
 		Again:   againSet,
 	},
@@ -173,10 +173,17 @@ var stringCommands = []*Command{
 	},
 	{
 		Name: "delex", Arity: -2, Flags: Write | Fast | OnlyKvstored, Group: "string", Since: "0.1.0",
-		FirstKey: 1, LastKey: 1, KeyStep: 1, KeyUse: "RW delete variable_flags",
-		Summary: "deletes a key if it has this value, or another one, as in Redis 8.4",
-		Syntax:  "key [IFEQ comparison-value | IFNE comparison-value]",
+		FirstKey: 1, LastKey: 1, KeyStep: 1, KeyUse: "RW delete variable_flags", Use: useOfDelex,
+		Summary: "deletes a key if it has this value or digest, or another one, as in Redis 8.4",
+		Syntax:  "key [IFEQ comparison-value | IFNE comparison-value | IFDEQ digest | IFDNE digest]",
 		Plan:    planDelex,
+	},
+	{
+		Name: "digest", Arity: 2, Flags: ReadOnly | Fast | OnlyKvstored, Group: "string", Since: "0.1.0",
+		FirstKey: 1, LastKey: 1, KeyStep: 1, KeyUse: "RO access",
+		Summary: "the digest of a value, XXH3 in hexadecimal, as in Redis 8.4",
+		Syntax:  "key",
+		Plan:    planDigest,
 	},
 }
 

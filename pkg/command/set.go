@@ -20,9 +20,12 @@ const (
 	optPXAT
 	optIfEq
 	optIfNe
+	optIfDigestEq
+	optIfDigestNe
 
 	optTimes      = optEX | optPX | optEXAT | optPXAT
-	optCompare    = optIfEq | optIfNe
+	optDigest     = optIfDigestEq | optIfDigestNe
+	optCompare    = optIfEq | optIfNe | optDigest
 	optConditions = optNX | optXX | optCompare
 )
 
@@ -49,6 +52,9 @@ func planSet(c *Call) {
 	}
 	c.set(c.Args[1], c.Args[2], opts, expiry)
 	if opts&optCompare != 0 {
+		if opts&optDigest != 0 && !c.isDigest(at.compare) {
+			return
+		}
 		c.Batch.Op(c.Reply.Op).Args().SetCompare(c.Args[at.compare])
 	}
 }
@@ -85,11 +91,14 @@ func setFlags(opts uint32) uint64 {
 	if opts&optXX != 0 {
 		flags |= batch.IfPresent
 	}
-	if opts&optIfEq != 0 {
+	if opts&(optIfEq|optIfDigestEq) != 0 {
 		flags |= batch.IfEqual
 	}
-	if opts&optIfNe != 0 {
+	if opts&(optIfNe|optIfDigestNe) != 0 {
 		flags |= batch.IfDifferent
+	}
+	if opts&optDigest != 0 {
+		flags |= batch.ByDigest
 	}
 	if opts&optGet != 0 {
 		flags |= batch.WantOld
@@ -156,6 +165,13 @@ func option(b []byte) uint32 {
 			return optIfEq
 		case equalFold(b, "ifne"):
 			return optIfNe
+		}
+	case 5:
+		switch {
+		case equalFold(b, "ifdeq"):
+			return optIfDigestEq
+		case equalFold(b, "ifdne"):
+			return optIfDigestNe
 		}
 	case 7:
 		switch {
@@ -310,30 +326,4 @@ func renderIfThere(w *resp.Writer, b *batch.Batch, r *Reply) {
 	if r.there(w, b) {
 		w.Raw(r.Data)
 	}
-}
-
-func planDelifeq(c *Call) { c.delIf(c.Args[2], 0) }
-
-// planDelex is DEL of one key, or DELIFEQ and its contrary.
-func planDelex(c *Call) {
-	switch {
-	case len(c.Args) == 2:
-		planDel(c)
-	case len(c.Args) != 4:
-		c.wrongArity()
-	case isWord(c.Args[2], "ifeq"):
-		c.delIf(c.Args[3], 0)
-	case isWord(c.Args[2], "ifne"):
-		c.delIf(c.Args[3], batch.IfDifferent)
-	default:
-		c.Fail("ERR Invalid condition. Use IFEQ or IFNE")
-	}
-}
-
-// delIf plans to delete the key when it compares with value as flags say.
-func (c *Call) delIf(value []byte, flags uint64) {
-	op, a := c.Batch.Update(c.Session.DB, c.Args[1], batch.FuncDelIf)
-	a.SetCompare(value)
-	a.Flags = flags
-	c.Reply.Op, c.Reply.Render = op, renderDone
 }

@@ -7,12 +7,17 @@
  */
 #include "update.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include <ctype.h>
 #include <errno.h>
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 /* The longest text of a long double, and the longest that is read as one. */
 #define FLOAT_TEXT (5 * 1024)
@@ -43,9 +48,24 @@ static int is_past(int64_t expiry, int64_t now)
 	return expiry != 0 && expiry <= now;
 }
 
-/* Whether the entry is there and equals the text to compare with. */
+/* The digits of a digest in hexadecimal. */
+#define DIGEST_DIGITS 16
+
+/* Whether the text to compare with is the digest of the value, in digits of any case. */
+static int has_digest(const struct kvh_arg *a, const struct kv_entry *entry)
+{
+	uint64_t digest = XXH3_64bits(entry->value, entry->value_len);
+	char text[DIGEST_DIGITS + 1];
+
+	snprintf(text, sizeof text, "%016" PRIx64, digest);
+	return a->compare_len == DIGEST_DIGITS && strncasecmp(text, a->compare, DIGEST_DIGITS) == 0;
+}
+
+/* Whether the entry is there and equals what to compare with. */
 static int equals(const struct kvh_arg *a, const struct kv_entry *entry)
 {
+	if (a->flags & KVH_BY_DIGEST)
+		return entry->present && has_digest(a, entry);
 	return entry->present && entry->value_len == a->compare_len &&
 	       (a->compare_len == 0 || memcmp(entry->value, a->compare, a->compare_len) == 0);
 }

@@ -27,7 +27,8 @@ enum kvh_flag {
 	KVH_IF_EQUAL = 1 << 9,
 	KVH_IF_DIFFERENT = 1 << 10,
 	KVH_PF_DENSE = 1 << 11,
-	KVH_PF_FORGET = 1 << 12
+	KVH_PF_FORGET = 1 << 12,
+	KVH_BY_DIGEST = 1 << 13
 };
 
 /* struct kvh_arg.flags of kvh_update_field, besides the width in bits. */

@@ -52,7 +52,7 @@ func docArguments(v *Value) string {
 // 7.0, and why.
 var otherArguments = map[string]string{
 	"client|tracking": "Redis has a flag for a token that comes several times",
-	"set":             "IFEQ and IFNE of later versions",
+	"set":             "IFEQ and its like of later versions",
 	"bitfield":        "Redis 7.0 writes it down wrongly; 7.2 as here",
 	"bitfield_ro":     "the same",
 	"client|kill":     "Redis writes another grouping",

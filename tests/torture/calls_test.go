@@ -43,6 +43,9 @@ INCRBYFLOAT n 0.5
 LCS text other IDX MINMATCHLEN 1 WITHMATCHLEN
 DELIFEQ text "hello world"
 DELEX text IFEQ "hello world"
+DELEX text IFDNE 0123456789abcdef
+DIGEST text
+SET text new IFDEQ d447b1ea40e6988b
 SETBIT text 7 1
 GETBIT text 7
 BITCOUNT text 0 -1 BYTE

@@ -151,6 +151,11 @@ static void suit(enum func f, struct kvh_arg *arg, struct kv_entry *entry, char 
 		arg->compare = random_number() % 2 ? *present : *value;
 		arg->compare_len = arg->compare == *present ? entry->value_len : arg->value_len;
 		arg->flags |= random_number() & (KVH_IF_EQUAL | KVH_IF_DIFFERENT);
+		if (random_number() % 4 == 0) {
+			arg->flags |= KVH_BY_DIGEST;
+			arg->compare = "0123456789ABCdef";
+			arg->compare_len = random_number() % 17;
+		}
 	}
 }
 
