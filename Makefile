@@ -84,7 +84,7 @@ differential: build ## N (1,000,000) random commands beside redis-server
 	@tools/need.sh go redis-server:redis-server
 	@COMMANDS=$(or $(N),1000000) tests/differential/run.sh
 
-torture: build ## every command split at every byte, and N (1,000,000) malformed inputs
+torture: build ## commands split and left at every byte, and N (1,000,000) malformed inputs
 	@$(GO) test ./tests/torture -count=1 -timeout 2h -v -inputs $(or $(N),1000000) $(if $(SEED),-seed $(SEED))
 
 test-system: ## install the packages in Debian 12 and 13 with a real systemd (root)
