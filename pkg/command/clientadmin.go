@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"kvstored/pkg/resp"
@@ -26,6 +27,9 @@ func (q *Quiet) Hush() bool {
 	}
 	return was&(quietOff|quietSkip) != 0
 }
+
+// Off tells whether no reply is wanted until CLIENT REPLY ON.
+func (q Quiet) Off() bool { return q&quietOff != 0 }
 
 var noReply = []byte{}
 
@@ -105,8 +109,11 @@ func planClientPause(c *Call) {
 	}
 	ms, ok := parseInt(c.Args[2])
 	switch {
-	case !ok || ms+c.Now < ms:
+	case !ok:
 		c.Fail("ERR timeout is not an integer or out of range")
+		return
+	case ms > math.MaxInt64-c.Now:
+		c.Fail("ERR timeout is out of range")
 		return
 	case ms < 0:
 		c.Fail("ERR timeout is negative")

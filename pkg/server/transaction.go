@@ -79,7 +79,9 @@ func (h host) Transact(x *command.Exec, r *command.Reply, q *command.Queue) {
 	q.Each(m.batch.Scratch.Copy, func(args [][]byte) { w.transactOne(x, out, s, args) })
 	w.flush(out)
 	x.W = out
-	if !r.Cut {
+	if r.Cut {
+		s.Quiet.Hush() // CLIENT REPLY SKIP among them is for what comes after EXEC
+	} else {
 		s.DB, s.Proto = later.db, later.proto
 	}
 	s.Multi = later.multi
@@ -113,6 +115,7 @@ func (w *worker) transactOne(x *command.Exec, out *resp.Writer, s *command.Sessi
 	if w.observed != 0 {
 		w.notedInside(clientOf(s), from, args, r)
 	}
+	r.Muted = s.Quiet.Off()
 	if r.Step == nil {
 		return
 	}
@@ -136,7 +139,9 @@ func (w *worker) transactOne(x *command.Exec, out *resp.Writer, s *command.Sessi
 	text := w.flatten(inner)
 	w.inner.Reset() // it was told of
 	w.stats.tallyInner(r, m.batch, text)
-	out.Raw(text)
+	if !r.Muted {
+		out.Raw(text)
+	}
 	m.done = len(m.replies)
 }
 
@@ -156,9 +161,12 @@ func (w *worker) flush(out *resp.Writer) {
 	for ; m.done < len(m.replies); m.done++ {
 		r := &m.replies[m.done]
 		out.Proto = r.Proto
-		at := len(out.Buf)
+		at, refs := len(out.Buf), len(out.Refs)
 		w.renderWithin(out, m.batch, r)
 		w.stats.tallyInner(r, m.batch, out.Buf[at:])
+		if r.Muted {
+			w.mute(out, at, refs)
+		}
 	}
 }
 

@@ -28,6 +28,11 @@ func TestProtocol(t *testing.T) {
 		"GET \"\\x4\"\r\n", "GET \"\\xzz\"\r\n", "\"PING\"\r\n", "PING\r\nQUIT\r\nPING\r\n", "QUIT now please\r\n",
 		long, "*" + long, "*1\r\n$" + long, "PING\r\n*1\r\n$4\r\nPI",
 		"HELLO 3\r\nGET nosuch\r\nHELLO 2\r\nGET nosuch\r\n", "SELECT 3\r\nSET k v\r\nSELECT 0\r\nEXISTS k\r\nSELECT 3\r\nDEL k\r\n",
+		"MULTI\r\nCLIENT REPLY SKIP\r\nPING a\r\nPING b\r\nEXEC\r\nPING c\r\nPING d\r\n",
+		"MULTI\r\nPING a\r\nCLIENT REPLY OFF\r\nRENAME no such\r\nGET k\r\nEXEC\r\nPING b\r\nCLIENT REPLY ON\r\nPING c\r\n",
+		"MULTI\r\nCLIENT REPLY OFF\r\nCLIENT REPLY ON\r\nPING a\r\nEXEC\r\nPING b\r\n",
+		"CLIENT REPLY SKIP\r\nMULTI\r\nPING a\r\nEXEC\r\n", "CLIENT REPLY SKIP\r\nCLIENT REPLY SKIP\r\nPING a\r\nPING b\r\n",
+		"CLIENT REPLY OFF\r\nCLIENT REPLY SKIP\r\nNOSUCH\r\nPING\r\nCLIENT REPLY ON\r\nPING b\r\n",
 	} {
 		a, b := exchangeRaw(t, redis, text), exchangeRaw(t, ours, text)
 		if strings.HasPrefix(text, "HELLO") {
