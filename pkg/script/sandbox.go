@@ -47,6 +47,7 @@ func (v *VM) furnish() {
 	v.library("bit", from, nil, bitFunctions)
 	v.add("redis", v.redisLibrary())
 	v.add("cjson", v.jsonLibrary())
+	v.add("cmsgpack", v.packLibrary())
 	v.handler = L.NewFunction(v.onError)
 	meta := L.NewTable()
 	meta.RawSetString("__index", texts)
