@@ -21,8 +21,8 @@ var groups = []struct{ name, title, text string }{
 		"what outlives a crash is all of it or nothing, but where the engine is asked in several steps (EVAL, RENAME, COPY, SWAPDB " +
 		"and their like in the transaction): then each part between them. A request that fails leaves the others as they are, as in Redis. WATCH " +
 		"sees every change by anybody, expiry, eviction and flushes, and outlives an exchange of the engine."},
-	{"scripting", "Scripts", "Lua 5.1, with the libraries of Lua that are safe and `redis`, `cjson` and `bit` (no `struct`, no " +
-		"`cmsgpack`). A script's commands are carried out with nothing of anybody else's in between; what outlives a crash is each " +
+	{"scripting", "Scripts", "Lua 5.1, with the libraries of Lua that are safe and `redis`, `cjson`, `cmsgpack`, " +
+		"`struct` and `bit`. A script's commands are carried out with nothing of anybody else's in between; what outlives a crash is each " +
 		"of them, not all. A script that runs longer than `BusyAfter=` can be ended with SCRIPT KILL as long as it has written " +
 		"nothing; everybody else is answered BUSY until then. Messages of the Lua interpreter itself have their own words. A text used as a number in arithmetic is " +
 		"read as Go reads one: `'010' + 1` is 9, not 11; `tonumber('010')` is 10, as in Redis. MONITOR shows the commands that " +

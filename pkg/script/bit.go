@@ -25,13 +25,10 @@ var bitFunctions = map[string]lua.LGFunction{
 	"tohex":   tohex,
 }
 
-// bitsOf is argument i modulo 2 to the 32, rounded.
+// bitsOf is argument i modulo 2 to the 32, rounded: the lowest bits of its
+// sum with a number that has no bits for fractions.
 func bitsOf(L *lua.LState, i int) uint32 {
-	f := math.RoundToEven(float64(L.CheckNumber(i)))
-	if f != f || math.IsInf(f, 0) {
-		return 0
-	}
-	return uint32(int64(math.Mod(f, 1<<32)))
+	return uint32(math.Float64bits(checkNumber(L, i) + (1<<52 + 1<<51)))
 }
 
 func pushBits(L *lua.LState, n uint32) int {
@@ -41,7 +38,7 @@ func pushBits(L *lua.LState, n uint32) int {
 
 func fold(L *lua.LState, op func(a, b uint32) uint32) int {
 	n := bitsOf(L, 1)
-	for i := 2; i <= L.GetTop(); i++ {
+	for i := L.GetTop(); i > 1; i-- {
 		n = op(n, bitsOf(L, i))
 	}
 	return pushBits(L, n)
@@ -57,7 +54,7 @@ func tohex(L *lua.LState) int {
 	if digits < 0 {
 		digits, format = -digits, "%0*X"
 	}
-	digits = min(max(digits, 0), 8)
+	digits = min(digits, 8)
 	text := fmt.Sprintf(format, 8, n)
 	L.Push(lua.LString(text[8-digits:]))
 	return 1

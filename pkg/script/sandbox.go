@@ -45,6 +45,7 @@ func (v *VM) furnish() {
 	})
 	v.library("os", from, nil, map[string]lua.LGFunction{"clock": clock})
 	v.library("bit", from, nil, bitFunctions)
+	v.library("struct", from, nil, structFunctions)
 	v.add("redis", v.redisLibrary())
 	v.add("cjson", v.jsonLibrary())
 	v.add("cmsgpack", v.packLibrary())

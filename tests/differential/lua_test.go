@@ -124,3 +124,67 @@ func TestMessagePack(t *testing.T) {
 	}
 	compareScripts(t, scripts)
 }
+
+var structCases = []string{
+	`return struct.pack()`, `return struct.pack('i')`, `return struct.pack('i','x')`, `return struct.pack('i','12')`, `return struct.pack('s')`, `return struct.pack('z')`, `return struct.pack('?',1)`,
+	`return struct.pack('bBhHlLTiI',-1,255,-2,65535,-3,4,5,-6,7)`, `return struct.pack('>bBhHlLTiI',-1,255,-2,65535,-3,4,5,-6,7)`, `return struct.pack('<i3>i3!4i3i16<i16',1,-2,3,-4,-5)`,
+	`return struct.pack('i33',1)`, `return struct.pack('i99999999999',1)`, `return struct.pack('i0',1)`, `return struct.pack('!3i',1)`, `return struct.pack('!0i',1)`, `return struct.pack('!bd',1,2)`,
+	`return struct.pack('!2bd',1,2)`, `return struct.pack('!16bd',1,2)`, `return struct.pack('b!4i2!ld',1,2,3,4)`, `return struct.pack('fd',1.5,-1.1)`, `return struct.pack('>fd',1.5,-1.1)`,
+	`return struct.pack('f',1e300)`, `return struct.pack('s','abc')`, `return struct.pack('s','a\0b')`, `return struct.pack('c2','abc')`, `return struct.pack('c5','abc')`, `return struct.pack('c0','abc')`,
+	`return struct.pack('c','abc')`, `return struct.pack('c','')`, `return struct.pack('bxb',1,2)`, `return struct.pack('b x b',1,2)`, `return struct.pack('b\0b',1,2)`, `return struct.pack('bc0',3,'abc')`,
+	`return struct.pack('lL',2^63,2^63)`, `return struct.pack('lL',2^64,2^64)`, `return struct.pack('lL',1e300,-1e300)`, `return struct.pack('LL',2^64-2048,-2^63)`, `return struct.pack('l',0/0)`, `return struct.pack('B',1.9)`, `return struct.pack('b',-1.9)`,
+	`return struct.pack('i',{})`, `return struct.pack('s',5)`, `return struct.pack(5)`, `return struct.pack('')`, `return struct.pack('b')`, `local p=struct.pack return p('b')`, `return struct.pack('bb',1)`,
+	`return {struct.unpack('bBhHlLTiI',string.rep('\200',50))}`, `return {struct.unpack('>bBhHlLTiI',string.rep('\200\1',50))}`, `return {struct.unpack('i3I3',string.rep('\255',6))}`,
+	`return {struct.unpack('i9I16i0',string.rep('\129',50))}`, `return {struct.unpack('i','abc')}`, `return {struct.unpack('i','abcdefgh',5)}`, `return {struct.unpack('i','abcdefgh',6)}`, `return {struct.unpack('i','abcdefgh',0)}`,
+	`return {struct.unpack('i','abcdefgh',-1)}`, `return {struct.unpack('','abcdefgh',-1)}`, `return {struct.unpack('','')}`, `return struct.unpack('i')`, `return struct.unpack()`, `return {struct.unpack('s','abc\0def\0')}`, `return {struct.unpack('ss','abc\0def\0')}`,
+	`return {struct.unpack('s','abc')}`, `return {struct.unpack('s','abc\0',5)}`, `return {struct.unpack('bc0','\3abcdef')}`, `return {struct.unpack('bc0','\9abcdef')}`, `return {struct.unpack('c0','abc')}`, `return {struct.unpack('sc0','2\0abc')}`, `return {struct.unpack('sc0','x\0abc')}`,
+	`return {struct.unpack('c2c1c','abcdef')}`, `return {struct.unpack('c9','abcdef')}`, `return {struct.unpack('!bxld',string.rep('\1',40))}`, `return {struct.unpack('!4bh>i',string.rep('\1\2',40))}`, `return {struct.unpack('z','a')}`, `return {struct.unpack('bc0','\255abc')}`,
+	`local a,b,c=struct.unpack('fd',struct.pack('fd',1.5,-1.1)) return {tostring(a),tostring(b),c}`, `return struct.unpack(string.rep('b',9000),string.rep('x',9000))`, `return select('#',struct.unpack(string.rep('b',7000),string.rep('x',9000)))`,
+	`return struct.size('bBhHlLTiIfdx')`, `return struct.size('!bBhHlLTiIfdx')`, `return struct.size('s')`, `return struct.size('c0')`, `return struct.size('c10c')`, `return struct.size('z')`, `return struct.size('?')`, `return struct.size('i33')`, `return struct.size()`, `return struct.size('!3')`, `return struct.size('b !8 d > i')`,
+	`local t={} for k in pairs(struct) do t[#t+1]=k end table.sort(t) return t`, `struct.pack=1`, `return struct.nosuch`,
+}
+
+// format is one of struct, and as many values.
+func (g luaGenerator) format() (format string, values []string) {
+	for range g.IntN(8) {
+		switch option := g.pick("b", "B", "h", "H", "l", "L", "T", "i", "I", "i3", "I5", "i12", "f", "d", "x", "s", "c3", "c", "c0", ">", "<", "!", "!2", " "); option {
+		case "x", ">", "<", "!", "!2", " ":
+			format += option
+		case "s", "c3", "c", "c0":
+			format += option
+			values = append(values, g.text(8))
+		default:
+			format += option
+			values = append(values, g.number())
+		}
+	}
+	return format, values
+}
+
+func TestStruct(t *testing.T) {
+	scripts := structCases
+	g := luaGenerator{rand.New(rand.NewPCG(*seed, 2))}
+	for range 1000 {
+		format, values := g.format()
+		pack := "struct.pack(" + strings.Join(append([]string{"'" + format + "'"}, values...), ",") + ")"
+		scripts = append(scripts, "return "+pack, fmt.Sprintf("local r={struct.unpack('%s',%s)} for i=1,#r do r[i]=tostring(r[i]) end return r", format, pack))
+		format, _ = g.format()
+		scripts = append(scripts, fmt.Sprintf("local r={struct.unpack('%s',%s,%d)} for i=1,#r do r[i]=tostring(r[i]) end return r", format, g.text(40), g.IntN(5)), fmt.Sprintf("return struct.size('%s')", format))
+	}
+	compareScripts(t, scripts)
+}
+
+func TestBitLibrary(t *testing.T) {
+	scripts := []string{
+		`local t={} for k in pairs(bit) do t[#t+1]=k end table.sort(t) return t`, `return bit.tobit()`, `return bit.tobit('x')`, `return bit.tobit('0x10')`, `return bit.tobit(nil)`, `return bit.band()`, `return bit.band(1)`,
+		`return bit.band(1,{},'x')`, `return bit.bor('7',8)`, `return bit.lshift(1)`, `return bit.lshift(1,33)`, `return bit.lshift(1,-1)`, `return bit.tohex(1,nil)`, `return bit.tohex(-1,0)`, `return bit.tohex(-1,9)`,
+		`return bit.tohex(-1,-9)`, `return bit.tohex(-1,-2147483648)`, `return bit.tohex(0/0)`, `return bit.tobit(1/0)`, `return bit.bnot('')`, `return bit.nosuch`, `bit.band=1`,
+	}
+	g := luaGenerator{rand.New(rand.NewPCG(*seed, 3))}
+	for range 1000 {
+		scripts = append(scripts, fmt.Sprintf("return bit.%s(%s)", g.pick("tobit", "bnot", "bswap", "tohex"), g.number()),
+			fmt.Sprintf("return bit.%s(%s,%s)", g.pick("band", "bor", "bxor", "lshift", "rshift", "arshift", "rol", "ror", "tohex"), g.number(), g.number()),
+			fmt.Sprintf("return bit.%s(%s,%s,%s)", g.pick("band", "bor", "bxor"), g.number(), g.number(), g.number()))
+	}
+	compareScripts(t, scripts)
+}
