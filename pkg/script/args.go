@@ -3,7 +3,6 @@ package script
 import (
 	"math"
 	"strconv"
-	"strings"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -116,7 +115,7 @@ func toNumber(v lua.LValue) (float64, bool) {
 	case lua.LNumber:
 		return float64(v), true
 	case lua.LString:
-		return number(strings.Trim(string(v), blanks), 10)
+		return number(string(v), 10)
 	}
 	return math.NaN(), false
 }

@@ -1,118 +1,283 @@
 package script
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"strconv"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	lua "github.com/yuin/gopher-lua"
 )
 
-// cjson: encode and decode of lua-cjson with its default settings.
+// cjson: lua-cjson 2.1.0 as Redis has it. Its settings are all scripts', until
+// SCRIPT FLUSH; what cjson.new returns has its own.
+
+// jsonConfig is the settings.
+type jsonConfig struct {
+	sparseConvert bool // an array with too many holes is an object, not an error
+	sparseRatio   int
+	sparseSafe    int
+	encodeDepth   int
+	decodeDepth   int
+	encodeInvalid int // what NaN and Inf are: one of invalidWords
+	decodeInvalid bool
+	precision     int
+	keepBuffer    bool // a setting without an effect: there is a collector
+}
 
 const (
-	jsonDepth  = 1000
-	sparseFrom = 10 // an array with more than half its places empty is none beyond this
+	invalidOff = iota
+	invalidOn
+	invalidNull
 )
 
+var (
+	switchWords  = []string{"off", "on"}
+	invalidWords = []string{"off", "on", "null"}
+)
+
+// jsonLibrary is the table "cjson".
 func (v *VM) jsonLibrary() *lua.LTable {
-	v.null = v.state.NewUserData()
+	c := &jsonConfig{sparseRatio: 2, sparseSafe: 10, encodeDepth: 1000, decodeDepth: 1000, decodeInvalid: true,
+		precision: 14, keepBuffer: true}
 	t := v.state.NewTable()
-	v.functions(t, map[string]lua.LGFunction{"encode": v.jsonEncode, "decode": v.jsonDecode})
+	v.functions(t, map[string]lua.LGFunction{
+		"encode":                  func(L *lua.LState) int { return v.jsonEncode(L, c) },
+		"decode":                  func(L *lua.LState) int { return v.jsonDecode(L, c) },
+		"encode_sparse_array":     c.setSparse,
+		"encode_max_depth":        integerSetting(&c.encodeDepth, 1, math.MaxInt32),
+		"decode_max_depth":        integerSetting(&c.decodeDepth, 1, math.MaxInt32),
+		"encode_number_precision": integerSetting(&c.precision, 1, 14),
+		"encode_keep_buffer":      switchSetting(&c.keepBuffer),
+		"encode_invalid_numbers":  c.setEncodeInvalid,
+		"decode_invalid_numbers":  switchSetting(&c.decodeInvalid),
+		"new":                     func(L *lua.LState) int { L.Push(v.jsonLibrary()); return 1 },
+	})
 	t.RawSetString("null", v.null)
 	t.RawSetString("_NAME", lua.LString("cjson"))
 	t.RawSetString("_VERSION", lua.LString("2.1.0"))
 	return t
 }
 
-func (v *VM) jsonEncode(L *lua.LState) int {
-	if L.GetTop() != 1 {
-		L.ArgError(1, "expected 1 argument")
+func mostArguments(L *lua.LState, n int) {
+	if L.GetTop() > n {
+		argError(L, n+1, "found too many arguments")
 	}
-	text := v.appendJSON(L, nil, L.Get(1), 1)
-	L.Push(lua.LString(text))
+}
+
+// integerOption changes a setting where argument n is given, and pushes it.
+func integerOption(L *lua.LState, n int, setting *int, least, most int) {
+	if L.Get(n) != lua.LNil {
+		value := checkInt(L, n)
+		if value < least || value > most {
+			argError(L, 1, fmt.Sprintf("expected integer between %d and %d", least, most))
+		}
+		*setting = value
+	}
+	L.Push(lua.LNumber(*setting))
+}
+
+// wordOption is argument n as a place in words; a boolean is the first or
+// the second.
+func wordOption(L *lua.LState, n, setting int, words []string) int {
+	switch value := L.Get(n).(type) {
+	case *lua.LNilType:
+		return setting
+	case lua.LBool:
+		if value {
+			return 1
+		}
+		return 0
+	}
+	word := checkString(L, n)
+	i := slices.Index(words, word)
+	if i < 0 {
+		argError(L, n, "invalid option '"+word+"'")
+	}
+	return i
+}
+
+func switchOption(L *lua.LState, n int, setting *bool) {
+	now := 0
+	if *setting {
+		now = 1
+	}
+	*setting = wordOption(L, n, now, switchWords) == 1
+	L.Push(lua.LBool(*setting))
+}
+
+func integerSetting(setting *int, least, most int) lua.LGFunction {
+	return func(L *lua.LState) int {
+		mostArguments(L, 1)
+		integerOption(L, 1, setting, least, most)
+		return 1
+	}
+}
+
+func switchSetting(setting *bool) lua.LGFunction {
+	return func(L *lua.LState) int {
+		mostArguments(L, 1)
+		switchOption(L, 1, setting)
+		return 1
+	}
+}
+
+// setSparse is encode_sparse_array(convert, ratio, safe).
+func (c *jsonConfig) setSparse(L *lua.LState) int {
+	mostArguments(L, 3)
+	L.SetTop(3)
+	switchOption(L, 1, &c.sparseConvert)
+	integerOption(L, 2, &c.sparseRatio, 0, math.MaxInt32)
+	integerOption(L, 3, &c.sparseSafe, 0, math.MaxInt32)
+	return 3
+}
+
+func (c *jsonConfig) setEncodeInvalid(L *lua.LState) int {
+	mostArguments(L, 1)
+	c.encodeInvalid = wordOption(L, 1, c.encodeInvalid, invalidWords)
+	if c.encodeInvalid == invalidNull {
+		L.Push(lua.LString("null"))
+	} else {
+		L.Push(lua.LBool(c.encodeInvalid == invalidOn))
+	}
 	return 1
 }
 
-func (v *VM) appendJSON(L *lua.LState, to []byte, value lua.LValue, depth int) []byte {
-	if len(to) > maxString {
-		L.RaiseError("resulting string too large")
+// jsonWriter encodes one value.
+type jsonWriter struct {
+	*jsonConfig
+	v    *VM
+	L    *lua.LState
+	text []byte
+	used int // slots of the stack, as if it were C
+}
+
+func (v *VM) jsonEncode(L *lua.LState, c *jsonConfig) int {
+	if L.GetTop() != 1 {
+		argError(L, 1, "expected 1 argument")
+	}
+	w := jsonWriter{jsonConfig: c, v: v, L: L, used: 1}
+	w.value(L.Get(1), 0)
+	v.ticks.make(len(w.text))
+	L.Push(lua.LString(w.text))
+	return 1
+}
+
+// refuse is the error of a value that has no JSON.
+func (w *jsonWriter) refuse(value lua.LValue, why string) {
+	raise(w.L, "Cannot serialise "+value.Type().String()+": "+why)
+}
+
+func (w *jsonWriter) value(value lua.LValue, depth int) {
+	if len(w.text) > maxString {
+		raise(w.L, "resulting string too large")
 	}
 	switch value := value.(type) {
 	case lua.LString:
-		return appendJSONText(to, string(value))
+		w.text = appendJSONText(w.text, string(value))
 	case lua.LNumber:
-		f := float64(value)
-		if math.IsInf(f, 0) || math.IsNaN(f) {
-			L.RaiseError("Cannot serialise number: must not be NaN or Inf")
-		}
-		return appendNumber(to, f, 14)
+		w.number(float64(value))
 	case lua.LBool:
-		return strconv.AppendBool(to, bool(value))
+		w.text = strconv.AppendBool(w.text, bool(value))
 	case *lua.LNilType:
-		return append(to, "null"...)
+		w.text = append(w.text, "null"...)
 	case *lua.LTable:
-		if depth > jsonDepth {
-			L.RaiseError("Cannot serialise, excessive depth (%d)", depth)
+		w.table(value, depth+1)
+	default:
+		if value != w.v.null {
+			w.refuse(value, "type not supported")
 		}
-		return v.appendJSONTable(L, to, value, depth)
-	case *lua.LUserData:
-		if value == v.null {
-			return append(to, "null"...)
-		}
+		w.text = append(w.text, "null"...)
 	}
-	L.RaiseError("Cannot serialise %s: type not supported", value.Type())
-	return nil
 }
 
-func (v *VM) appendJSONTable(L *lua.LState, to []byte, t *lua.LTable, depth int) []byte {
-	if n := arrayLength(L, t); n > 0 {
+func (w *jsonWriter) number(f float64) {
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		switch {
+		case w.encodeInvalid == invalidOff:
+			w.refuse(lua.LNumber(f), "must not be NaN or Inf")
+		case w.encodeInvalid == invalidNull:
+			w.text = append(w.text, "null"...)
+			return
+		case math.IsNaN(f):
+			w.text = append(w.text, "nan"...)
+			return
+		}
+	}
+	w.text = appendNumber(w.text, f, w.precision)
+}
+
+func (w *jsonWriter) table(t *lua.LTable, depth int) {
+	if depth > w.encodeDepth || w.used+3 > mostSlots {
+		raise(w.L, fmt.Sprintf("Cannot serialise, excessive nesting (%d)", depth))
+	}
+	if n := w.arrayLength(t); n > 0 {
+		w.used++
 		for i := 1; i <= n; i++ {
 			sep := byte(',')
 			if i == 1 {
 				sep = '['
 			}
-			to = v.appendJSON(L, append(to, sep), t.RawGetInt(i), depth+1)
+			w.text = append(w.text, sep)
+			w.value(t.RawGetInt(i), depth)
 		}
-		return append(to, ']')
+		w.text = append(w.text, ']')
+		w.used--
+		return
 	}
-	to = append(to, '{')
-	first := true
-	t.ForEach(func(key, value lua.LValue) {
-		if !first {
-			to = append(to, ',')
-		}
-		first = false
-		switch key := key.(type) {
-		case lua.LString:
-			to = appendJSONText(to, string(key))
-		case lua.LNumber:
-			to = append(appendNumber(append(to, '"'), float64(key), 14), '"')
-		default:
-			L.RaiseError("Cannot serialise table: table key must be a number or string")
-		}
-		to = v.appendJSON(L, append(to, ':'), value, depth+1)
+	w.used += 2
+	sep := byte('{')
+	each(t, func(key, value lua.LValue) {
+		w.text = append(w.text, sep)
+		sep = ','
+		w.key(key)
+		w.value(value, depth)
 	})
-	return append(to, '}')
+	if sep == '{' {
+		w.text = append(w.text, sep)
+	}
+	w.text = append(w.text, '}')
+	w.used -= 2
+}
+
+func (w *jsonWriter) key(key lua.LValue) {
+	switch key := key.(type) {
+	case lua.LString:
+		w.text = append(appendJSONText(w.text, string(key)), ':')
+	case lua.LNumber:
+		w.text = append(w.text, '"')
+		w.number(float64(key))
+		w.text = append(w.text, '"', ':')
+	default:
+		w.refuse(key, "table key must be a number or string")
+	}
 }
 
 // arrayLength is the highest index when all keys are positive whole numbers,
-// else 0.
-func arrayLength(L *lua.LState, t *lua.LTable) int {
-	most, items := 0, 0
-	t.ForEach(func(key, _ lua.LValue) {
+// else 0. An index that is no int in C is the smallest one.
+func (w *jsonWriter) arrayLength(t *lua.LTable) int {
+	most, items, array := 0, 0, true
+	each(t, func(key, _ lua.LValue) {
 		n, ok := key.(lua.LNumber)
-		if !ok || n < 1 || n != lua.LNumber(math.Floor(float64(n))) || n > math.MaxInt32 {
-			most = -1
+		if !ok || n < 1 || n != lua.LNumber(math.Floor(float64(n))) {
+			array = false
+			return
 		}
-		if most >= 0 {
-			most = max(most, int(n))
-			items++
+		if items++; float64(n) > float64(most) {
+			most = math.MinInt32
+			if n <= math.MaxInt32 {
+				most = int(n)
+			}
 		}
 	})
-	if most > sparseFrom && most > items*2 {
-		L.RaiseError("Cannot serialise table: excessively sparse array")
+	switch {
+	case !array:
+		return 0
+	case w.sparseRatio > 0 && most > items*w.sparseRatio && most > w.sparseSafe:
+		if !w.sparseConvert {
+			w.refuse(t, "excessively sparse array")
+		}
+		return 0
 	}
 	return max(most, 0)
 }
@@ -141,233 +306,4 @@ func appendJSONText(to []byte, s string) []byte {
 		}
 	}
 	return append(to, '"')
-}
-
-// jsonReader decodes one text.
-type jsonReader struct {
-	v    *VM
-	L    *lua.LState
-	text string
-	at   int
-}
-
-func (v *VM) jsonDecode(L *lua.LState) int {
-	if L.GetTop() != 1 {
-		L.ArgError(1, "expected 1 argument")
-	}
-	r := &jsonReader{v: v, L: L, text: L.CheckString(1)}
-	value := r.value(1)
-	if r.blank(); r.at < len(r.text) {
-		r.fail("the end")
-	}
-	L.Push(value)
-	return 1
-}
-
-func (r *jsonReader) blank() {
-	for r.at < len(r.text) {
-		switch r.text[r.at] {
-		case ' ', '\t', '\n', '\r':
-			r.at++
-		default:
-			return
-		}
-	}
-}
-
-// fail raises lua-cjson's error: what was expected, what was found.
-func (r *jsonReader) fail(expected string) {
-	found := "invalid token"
-	if r.at >= len(r.text) {
-		found = "T_END"
-	} else {
-		switch r.text[r.at] {
-		case '{':
-			found = "T_OBJ_BEGIN"
-		case '}':
-			found = "T_OBJ_END"
-		case '[':
-			found = "T_ARR_BEGIN"
-		case ']':
-			found = "T_ARR_END"
-		case ',':
-			found = "T_COMMA"
-		case ':':
-			found = "T_COLON"
-		case '"':
-			found = "T_STRING"
-		case 't', 'f':
-			found = "T_BOOLEAN"
-		case 'n':
-			found = "T_NULL"
-		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-			found = "T_NUMBER"
-		}
-	}
-	r.L.RaiseError("Expected %s but found %s at character %d", expected, found, r.at+1)
-}
-
-// take steps over a character after blanks, if it is the next.
-func (r *jsonReader) take(c byte) bool {
-	if r.blank(); r.at < len(r.text) && r.text[r.at] == c {
-		r.at++
-		return true
-	}
-	return false
-}
-
-func (r *jsonReader) value(depth int) lua.LValue {
-	if depth > jsonDepth+1 {
-		r.L.RaiseError("Found too many nested data structures (%d)", depth-1)
-	}
-	r.blank()
-	if r.at == len(r.text) {
-		r.fail("value")
-	}
-	switch r.text[r.at] {
-	case '"':
-		return lua.LString(r.string())
-	case '{':
-		return r.object(depth)
-	case '[':
-		return r.array(depth)
-	}
-	for word, value := range map[string]lua.LValue{"true": lua.LTrue, "false": lua.LFalse, "null": r.v.null} {
-		if len(r.text)-r.at >= len(word) && r.text[r.at:r.at+len(word)] == word {
-			r.at += len(word)
-			return value
-		}
-	}
-	return r.number()
-}
-
-func (r *jsonReader) number() lua.LValue {
-	end := r.at
-	for end < len(r.text) && (r.text[end] >= '0' && r.text[end] <= '9' || r.text[end] == '-' || r.text[end] == '+' ||
-		r.text[end] == '.' || r.text[end] == 'e' || r.text[end] == 'E') {
-		end++
-	}
-	f, err := strconv.ParseFloat(r.text[r.at:end], 64)
-	if err != nil && !math.IsInf(f, 0) || end > r.at && r.text[r.at] == '+' {
-		r.fail("value")
-	}
-	r.at = end
-	return lua.LNumber(f)
-}
-
-func (r *jsonReader) array(depth int) lua.LValue {
-	t := r.L.NewTable()
-	r.at++
-	if r.take(']') {
-		return t
-	}
-	for i := 1; ; i++ {
-		t.RawSetInt(i, r.value(depth+1))
-		switch {
-		case r.take(','):
-		case r.take(']'):
-			return t
-		default:
-			r.fail("comma or array end")
-		}
-	}
-}
-
-func (r *jsonReader) object(depth int) lua.LValue {
-	t := r.L.NewTable()
-	r.at++
-	if r.take('}') {
-		return t
-	}
-	for {
-		if r.blank(); r.at >= len(r.text) || r.text[r.at] != '"' {
-			r.fail("object key string")
-		}
-		key := r.string()
-		if !r.take(':') {
-			r.fail("colon")
-		}
-		t.RawSetString(key, r.value(depth+1))
-		switch {
-		case r.take(','):
-		case r.take('}'):
-			return t
-		default:
-			r.fail("comma or object end")
-		}
-	}
-}
-
-// string reads a text in quotes.
-func (r *jsonReader) string() string {
-	var out []byte
-	for i := r.at + 1; i < len(r.text); i++ {
-		switch c := r.text[i]; {
-		case c == '"':
-			r.at = i + 1
-			return string(out)
-		case c < ' ':
-			r.at = i
-			r.fail("value")
-		case c != '\\':
-			out = append(out, c)
-		default:
-			i++
-			var n int
-			if out, n = unescape(out, r.text[i:]); n == 0 {
-				r.at = i - 1
-				r.L.RaiseError("Expected value but found invalid escape code at character %d", i)
-			}
-			i += n - 1
-		}
-	}
-	r.at = len(r.text)
-	r.L.RaiseError("Expected value but found unexpected end of string at character %d", r.at+1)
-	return ""
-}
-
-// unescape appends what stands after a backslash; n is its length, 0 when it
-// is nothing known.
-func unescape(out []byte, s string) (text []byte, n int) {
-	if s == "" {
-		return out, 0
-	}
-	switch s[0] {
-	case '"', '\\', '/':
-		return append(out, s[0]), 1
-	case 'b':
-		return append(out, '\b'), 1
-	case 't':
-		return append(out, '\t'), 1
-	case 'n':
-		return append(out, '\n'), 1
-	case 'f':
-		return append(out, '\f'), 1
-	case 'r':
-		return append(out, '\r'), 1
-	case 'u':
-		first, ok := hex4(s[1:])
-		if !ok {
-			return out, 0
-		}
-		if !utf16.IsSurrogate(first) {
-			return utf8.AppendRune(out, first), 5
-		}
-		if len(s) > 6 && s[5] == '\\' && s[6] == 'u' {
-			if second, ok := hex4(s[7:]); ok {
-				if full := utf16.DecodeRune(first, second); full != utf8.RuneError {
-					return utf8.AppendRune(out, full), 11
-				}
-			}
-		}
-	}
-	return out, 0
-}
-
-func hex4(s string) (rune, bool) {
-	if len(s) < 4 {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(s[:4], 16, 32)
-	return rune(n), err == nil
 }

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"math"
 	"reflect"
 	"strconv"
 	"unsafe"
@@ -155,13 +156,15 @@ func appendText(to []byte, v lua.LValue) ([]byte, bool) {
 // appendNumber writes a number as C's %.<digits>g does.
 func appendNumber(to []byte, f float64, digits int) []byte {
 	switch {
+	case f != f && math.Signbit(f): // as 0/0 is, on this kind of machine
+		return append(to, "-nan"...)
 	case f != f:
 		return append(to, "nan"...)
 	case f > maxFloat:
 		return append(to, "inf"...)
 	case f < -maxFloat:
 		return append(to, "-inf"...)
-	case f == float64(int64(f)) && f > -1e14 && f < 1e14 && (f != 0 || 1/f > 0):
+	case digits >= 14 && f == float64(int64(f)) && f > -1e14 && f < 1e14 && (f != 0 || 1/f > 0):
 		return strconv.AppendInt(to, int64(f), 10)
 	}
 	return append(to, general(f, digits)...)

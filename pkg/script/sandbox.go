@@ -32,7 +32,7 @@ func (v *VM) furnish() {
 	v.globals, v.env = L.NewTable(), L.NewTable()
 	v.pick(v.globals, from, baseNames)
 	v.functions(v.globals, map[string]lua.LGFunction{
-		joinName: v.join, "tostring": tostring, "tonumber": tonumber, "error": raiseValue, "pairs": v.pairs(from), "pcall": pcall(from), "getmetatable": v.getmetatable, "setmetatable": v.setmetatable,
+		joinName: v.join, "tostring": v.tostring, "tonumber": tonumber, "error": raiseValue, "pairs": v.pairs(from), "pcall": pcall(from), "getmetatable": v.getmetatable, "setmetatable": v.setmetatable,
 		"rawset": v.rawset, "loadstring": v.loadstring, "load": v.loadfunc, "collectgarbage": collectgarbage, "gcinfo": collectgarbage,
 	})
 	v.globals.RawSetString("_VERSION", lua.LString("Lua 5.1"))
@@ -47,6 +47,7 @@ func (v *VM) furnish() {
 	v.library("bit", from, nil, bitFunctions)
 	v.library("struct", from, nil, structFunctions)
 	v.add("redis", v.redisLibrary())
+	v.null = L.NewUserData()
 	v.add("cjson", v.jsonLibrary())
 	v.add("cmsgpack", v.packLibrary())
 	v.handler = L.NewFunction(v.onError)
@@ -220,13 +221,17 @@ func inLua(text string) string {
 }
 
 // tostring is Lua's, with its way of writing numbers.
-func tostring(L *lua.LState) int {
-	v := L.CheckAny(1)
-	if text, ok := appendText(nil, v); ok {
+func (v *VM) tostring(L *lua.LState) int {
+	value := checkAny(L, 1)
+	if value == v.null {
+		L.Push(lua.LString("userdata: (nil)")) // no pointer at all, in C
+		return 1
+	}
+	if text, ok := appendText(nil, value); ok {
 		L.Push(lua.LString(text))
 		return 1
 	}
-	L.Push(L.ToStringMeta(v))
+	L.Push(L.ToStringMeta(value))
 	return 1
 }
 

@@ -188,3 +188,45 @@ func TestBitLibrary(t *testing.T) {
 	}
 	compareScripts(t, scripts)
 }
+
+var jsonCases = []string{
+	`return cjson.encode()`, `return cjson.encode(1,2)`, `return cjson.decode()`, `return cjson.decode({})`, `return cjson.decode('1','2')`, `return cjson.decode(5)`, `return cjson.encode(nil)`, `return cjson.encode(redis.call)`,
+	`return {cjson.encode_sparse_array()}`, `return {cjson.encode_sparse_array(true)}`, `return cjson.encode({[1]=1,[100]=2})`, `return {cjson.encode_sparse_array(false,3,5)}`, `return cjson.encode({[1]=1,[7]=2})`, `return cjson.encode({[1]=1,[6]=2,[3]=1})`,
+	`return {cjson.encode_sparse_array('on',0)}`, `return #cjson.encode({[1]=1,[1000]=2})`, `return {cjson.encode_sparse_array('off',2,10)}`, `return cjson.encode_sparse_array('x')`, `return cjson.encode_sparse_array(false,-1)`, `return cjson.encode_sparse_array(false,{})`,
+	`return cjson.encode_sparse_array(1,2,3,4)`, `return {cjson.encode_max_depth()}`, `return cjson.encode_max_depth(0)`, `return cjson.encode_max_depth(3)`, `return cjson.encode({{{}}})`, `return cjson.encode({{{{}}}})`, `return cjson.encode({a={a={a={}}}})`, `return cjson.encode_max_depth(1000)`,
+	`return cjson.encode_max_depth(1,2)`, `return cjson.encode_max_depth('x')`, `return cjson.decode_max_depth()`, `return cjson.decode_max_depth(2)`, `return cjson.decode('[[1]]')`, `return cjson.decode('[[[1]]]')`, `return cjson.decode('{"a":{"b":{}}}')`, `return cjson.decode_max_depth(1000)`,
+	`return cjson.decode(string.rep('[',1001))`, `return cjson.decode(string.rep('[',1000))`, `local t={} t[1]=t return cjson.encode(t)`, `local t={} t.x=t return cjson.encode(t)`, `cjson.decode_max_depth(100000) return cjson.decode(string.rep('[',10000))`,
+	`return cjson.decode(string.rep('{"a":',10000))`, `cjson.decode_max_depth(1000) cjson.encode_max_depth(100000) local t={} t[1]=t return cjson.encode(t)`, `local t={} t.x=t return cjson.encode(t)`, `return cjson.encode_max_depth(1000)`,
+	`return cjson.encode_number_precision()`, `return cjson.encode_number_precision(3)`, `return cjson.encode({1.23456,1e10,1/3,123456})`, `return cjson.encode_number_precision(14)`, `return cjson.encode_number_precision(15)`, `return cjson.encode_number_precision(0)`, `return cjson.encode_number_precision(1.9)`, `return cjson.encode_number_precision('14')`,
+	`return tostring(cjson.encode_keep_buffer())`, `return tostring(cjson.encode_keep_buffer(false))`, `return cjson.encode({1})`, `return tostring(cjson.encode_keep_buffer('on'))`, `return cjson.encode_keep_buffer(1)`,
+	`return tostring(cjson.encode_invalid_numbers())`, `return tostring(cjson.encode_invalid_numbers(true))`, `return cjson.encode({1/0,-1/0,0/0,-(0/0)})`, `return cjson.encode({[1/0]=1})`, `return tostring(cjson.encode_invalid_numbers('null'))`, `return cjson.encode({1/0,-1/0,0/0})`, `return tostring(cjson.encode_invalid_numbers(false))`,
+	`return cjson.encode({1/0})`, `return cjson.encode_invalid_numbers('x')`, `return cjson.encode_invalid_numbers({})`, `return cjson.encode_invalid_numbers(1,2)`, `return tostring(cjson.decode_invalid_numbers())`,
+	`return {tostring(cjson.decode('nan')),tostring(cjson.decode('-nan')),tostring(cjson.decode('inf')),tostring(cjson.decode('-Infinity')),tostring(cjson.decode('0x1F')),tostring(cjson.decode('+5')),tostring(cjson.decode('007')),tostring(cjson.decode('0x1p4'))}`,
+	`return tostring(cjson.decode_invalid_numbers(false))`, `return cjson.decode('nan')`, `return cjson.decode('-inf')`, `return cjson.decode('0x1F')`, `return cjson.decode('+5')`, `return cjson.decode('[007]')`, `return cjson.decode('-1e5')`, `return cjson.decode('-')`, `return cjson.decode_invalid_numbers(true)`,
+	`return tostring(cjson.null)..type(cjson.null)`, `return cjson.null`, `return cjson.encode(cjson.null)`, `return cjson.decode('null') == cjson.null`, `local c=cjson.new() return {type(c.encode),c.null==cjson.null,c._NAME,c.encode_max_depth(5),cjson.encode_max_depth()}`,
+	`local c=cjson.new() c.x=1 return c.x`, `cjson.x=1`, `return cjson.x`, `local t={} for k in pairs(cjson) do t[#t+1]=k end table.sort(t) return t`, `return cjson.decode_array_with_array_mt`, `return cjson._NAME..cjson._VERSION`,
+	`return cjson.encode({[true]=1})`, `return cjson.encode({[1.5]=1})`, `return cjson.encode({[0]=1})`, `return cjson.encode({[-1]='x'})`, `return cjson.encode({[2^31]=1})`, `return cjson.encode({[2^40]=1})`, `return cjson.encode({[1e300]=1})`, `return cjson.encode({1,nil,3})`, `return cjson.encode({nil,nil,3})`,
+	`return cjson.encode('\0\1\31\127\128\255/"\\\b\f\n\r\t')`, `return cjson.decode('"\1\t\127"')`, `return cjson.decode('"\\u00"')`, `return cjson.decode('"\\ud800"')`, `return cjson.decode('"\\udc00\\ud800"')`, `return cjson.decode('"\\ud83d\\u0041"')`, `return cjson.decode('"\\uD83D\\uDE00"')`, `return cjson.decode('"\\x"')`,
+	`return cjson.decode('"\\')`, `return cjson.decode('"abc')`, `return cjson.decode('"\\u0000"')`, `return cjson.decode('\0')`, `return cjson.decode('1\0')`, `return cjson.decode('11\0x')`, `return cjson.decode('[1,2\0]')`, `return cjson.decode('tru')`, `return cjson.decode('truex')`, `return cjson.decode('nul')`, `return cjson.decode('[,]')`,
+	`return cjson.decode('[1,]')`, `return cjson.decode('{,}')`, `return cjson.decode('{"a":1,}')`, `return cjson.decode('{1:2}')`, `return cjson.decode('{"a"}')`, `return cjson.decode('{"a":}')`, `return cjson.decode('[}')`, `return cjson.decode('1 2')`, `return cjson.decode('#')`, `return cjson.decode("'a'")`, `return cjson.decode(' ')`, `return cjson.decode('i')`, `return cjson.decode('-x')`,
+	`return cjson.decode('1.5.5')`, `return cjson.decode('1e')`, `return cjson.decode('.5')`, `return cjson.decode('5.')`, `return tostring(cjson.decode('1e400'))`, `return tostring(cjson.decode('12345678901234567890'))`, `return {cjson.decode('[1,null,3]')[2]==cjson.null,#cjson.decode('[1,null,3]')}`,
+	`return cjson.decode('{"a":1,"a":2}').a`, `local e,d=pcall(cjson.decode,'[') return {tostring(e),d}`, `return {pcall(cjson.encode,1/0)}`, `local e=cjson.encode return e()`, `return cjson.encode({a=1})`, `return cjson.encode({{},{a={}},'x',{1,{2}}})`,
+	`return cjson.encode({1e15,1e14,123456789012345,0.1,1e-5,-0.0001,1e300,2^53,100000,1e5})`,
+}
+
+func TestJSON(t *testing.T) {
+	scripts := jsonCases
+	g := luaGenerator{rand.New(rand.NewPCG(*seed, 4))}
+	for range 700 {
+		scripts = append(scripts, "return cjson.encode("+g.value(0)+")", "return cjson.encode(cjson.decode(cjson.encode("+strings.NewReplacer("[true]", "[1]", "1/0", "7").Replace(g.value(0))+")))")
+	}
+	const bits = `[]{},:"\\/bu0dDeEtruefalsenull 19.-+xinfNaN`
+	for range 2000 { // nearly JSON
+		var b strings.Builder
+		for range g.IntN(10) {
+			b.WriteString(g.pick(`"a":`, `"a"`, "[", "]", "{", "}", ",", ":", "1", "-1.5e3", "true", "null", bits[g.IntN(len(bits)-1):][:1]))
+		}
+		scripts = append(scripts, "return cjson.encode(cjson.decode([==["+b.String()+"]==]))")
+	}
+	compareScripts(t, scripts)
+}
