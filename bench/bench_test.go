@@ -134,18 +134,16 @@ func TestSwitches(t *testing.T) {
 }
 
 func TestOnly(t *testing.T) {
-	groups := chooseGroups(options{keys: 1000, value: 16, conns: 50, only: "T P=16,one conn"})
-	if len(groups) != 1 || len(groups[0].cases) != 3 || groups[0].idle {
-		t.Errorf("chosen %+v, want three cases of one group", groups)
+	groups := chooseGroups(options{keys: 1000, value: 16, conns: 50, only: "/s,one conn"})
+	if len(groups) != 1 || len(groups[0].cases) != 4 || groups[0].idle {
+		t.Errorf("chosen %+v, want four cases of one group", groups)
 	}
 }
 
 // TestRun is a whole run, a second or two for each case: kvstored's place is
 // taken by redis where there is one, since this room builds nothing.
 func TestRun(t *testing.T) {
-	if _, err := exec.LookPath("gcc"); err != nil {
-		t.Skip("gcc is not here: the load generator is in C")
-	}
+	need(t, "gcc")
 	o := options{redis: present("redis-server"), floor: true, keys: 1000, value: 16, conns: 4, rounds: 1, quick: true}
 	ctx, dir := context.Background(), t.TempDir()
 	tools, err := buildTools(ctx, dir)
@@ -182,11 +180,8 @@ func TestRun(t *testing.T) {
 
 // TestZipf: the skewed choice is skewed, and the even one is not.
 func TestZipf(t *testing.T) {
-	redis := present("redis-server")
-	if redis == "" || present("gcc") == "" {
-		t.Skip("redis-server or gcc is not here")
-	}
-	o := options{redis: redis, keys: 1000, value: 16, conns: 4}
+	need(t, "gcc", "redis-server")
+	o := options{redis: "redis-server", keys: 1000, value: 16, conns: 4}
 	ctx, dir := context.Background(), t.TempDir()
 	tools, err := buildTools(ctx, dir)
 	if err != nil {
@@ -219,6 +214,16 @@ func TestZipf(t *testing.T) {
 	}
 }
 
+// need ends the test when a program that make test installs is not here.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if present(p) == "" {
+			t.Fatalf("%s is not here; fix: make test, or tools/need.sh", p)
+		}
+	}
+}
+
 // present is program if it is installed, else empty.
 func present(program string) string {
 	if _, err := exec.LookPath(program); err != nil {
@@ -230,9 +235,7 @@ func present(program string) string {
 // TestWrongRepliesAreFoundOut has the generator expect the right values from
 // the floor, which does not have them.
 func TestWrongRepliesAreFoundOut(t *testing.T) {
-	if _, err := exec.LookPath("gcc"); err != nil {
-		t.Skip("gcc is not here: the load generator is in C")
-	}
+	need(t, "gcc")
 	ctx, dir := context.Background(), t.TempDir()
 	o := options{floor: true, keys: 1000, value: 16}
 	tools, err := buildTools(ctx, dir)

@@ -20,6 +20,7 @@ type Case struct {
 	Marks       []Mark  `json:"marks,omitempty"`
 
 	seconds float64
+	warmup  float64 // seconds; 0: as short as the load allows
 	poisson bool
 }
 
@@ -30,6 +31,7 @@ type Mark struct {
 	Case   string  `json:"case,omitempty"` // to its own in another case
 	Limit  float64 `json:"limit"`
 	Least  bool    `json:"least,omitempty"` // the ratio is to be at least Limit, else at most
+	Below  bool    `json:"below,omitempty"` // the ratio is to be less than Limit
 }
 
 // Figures that marks are about.
@@ -37,6 +39,7 @@ const (
 	figureCPU  = "CPU per request"
 	figureRate = "throughput"
 	figureP50  = "p50 latency"
+	figureSync = "syncs per request"
 )
 
 // idleName and idleMark are the case that is not a load.
@@ -55,7 +58,8 @@ type group struct {
 	perClient bool   // kvstored's memory per idle connection is read first
 	clients   int    // the most connections of a case
 	capacity  int    // bytes that memcached must be able to keep
-	engine    string // kvstored's in this group, which keeps its data on disk; "": options.engine, in memory
+	engine    string // kvstored's in this group, which keeps its data on disk; "": options.engine
+	sync      string // all servers keep their data on disk, as with this Sync=; "": redis keeps nothing
 }
 
 // cpuMarks are those of the CPU time of a request, 0: none.
@@ -73,7 +77,7 @@ func cpuMarks(redis, pogocache, floor float64) []Mark {
 // allGroups are the cases of the project's marks, and what puts them in
 // proportion.
 func allGroups(o options) []group {
-	return []group{o.base(), o.values(1 << 10), o.values(64 << 10), o.many(), o.large(), o.onDisk()}
+	return []group{o.base(), o.values(1 << 10), o.values(64 << 10), o.many(), o.large(), o.onDisk(), o.synced(syncInterval), o.synced(syncAlways)}
 }
 
 // lengths are the seconds of a closed and of an open loop.
@@ -238,7 +242,10 @@ func (o options) idleTime() time.Duration {
 // args are the generator's for one run of c.
 func (c Case) args(seed int) []string {
 	warmup := 0.1
-	if c.Rate > 0 || c.Connections >= 1000 {
+	switch {
+	case c.warmup > 0:
+		warmup = c.warmup
+	case c.Rate > 0 || c.Connections >= 1000:
 		warmup = 0.2
 	}
 	args := []string{"--connections", strconv.Itoa(c.Connections), "--pipeline", strconv.Itoa(c.Pipeline),

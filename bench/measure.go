@@ -23,6 +23,10 @@ type bench struct {
 // measure runs all groups, each on servers of its own.
 func (b *bench) measure(ctx context.Context) (*Report, error) {
 	r := newReport(recipes(b.tools, b.o, group{}))
+	var err error
+	if r.NoDisk, err = inMemoryOnly(b.dir); err != nil {
+		return nil, err
+	}
 	for _, g := range b.groups {
 		if err := b.group(ctx, g, r); err != nil {
 			return nil, err
@@ -47,6 +51,7 @@ func (b *bench) measure(ctx context.Context) (*Report, error) {
 // group measures the cases of g.
 func (b *bench) group(ctx context.Context, g group, r *Report) error {
 	peers, err := startAll(ctx, b.dir, recipes(b.tools, b.o, g))
+	defer removeState(g, peers)
 	defer stopAll(peers)
 	if err != nil {
 		return err
@@ -80,6 +85,13 @@ func (b *bench) group(ctx context.Context, g group, r *Report) error {
 	fmt.Fprintln(b.progress, idleName)
 	r.Idle, err = b.idle(ctx, peers)
 	return err
+}
+
+// removeState gives the disk back what the peers kept there.
+func removeState(g group, peers []*peer) {
+	for _, p := range peers {
+		_ = os.RemoveAll(g.stateDir(p.socket)) // at the latest with all of the directory
+	}
 }
 
 // fill sets the keys of c from the given one on everywhere.

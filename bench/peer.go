@@ -24,6 +24,7 @@ type peer struct {
 	loadArgs []string // what the generator needs for it
 	cmd      *exec.Cmd
 	log      string // path
+	syncs    string // path of the file in which its syncs are counted; "": they are not
 	ended    chan struct{}
 }
 
@@ -45,6 +46,7 @@ type recipe struct {
 	program  string
 	args     func(socket string) []string
 	loadArgs []string
+	counter  string // the library that counts its syncs; "": they are not counted
 }
 
 const floorName = "floor"
@@ -53,48 +55,94 @@ const floorName = "floor"
 func recipes(t tools, o options, g group) []recipe {
 	clients := fmt.Sprint(max(g.clients, o.conns) + 100)
 	redis := func(s string) []string {
-		return []string{"--port", "0", "--unixsocket", s, "--save", "", "--appendonly", "no", "--daemonize", "no", "--maxclients", clients}
+		return append([]string{"--port", "0", "--unixsocket", s, "--save", "", "--daemonize", "no", "--maxclients", clients}, g.appendOnly(s)...)
 	}
 	all := []recipe{
-		{"kvstored", o.kvstored, func(s string) []string { return kvstoredArgs(o, g, s, clients) }, nil},
-		{"redis", o.redis, redis, nil},
-		{"valkey", o.valkey, redis, nil},
-		{"pogocache", o.pogocache, func(s string) []string {
-			return []string{"-p", "0", "-s", s, "--threads", "1", "--maxconns", clients}
-		}, nil},
-		{"memcached", o.memcached, func(s string) []string {
-			return []string{"-s", s, "-m", fmt.Sprint(max(g.capacity, 1<<30) >> 20), "-t", "1", "-c", clients, "-u", userName()}
-		}, []string{"--memcached"}},
+		{name: subject, program: o.kvstored, args: func(s string) []string { return kvstoredArgs(o, g, s, clients) }},
+		{name: reference, program: o.redis, args: redis},
+		{name: "valkey", program: o.valkey, args: redis},
 	}
-	if o.floor && !g.noFloor {
-		all = append(all, floorRecipe(t, o))
+	if g.sync != "" {
+		all = append(all, lmdbRecipe(o, g, clients))
+		for i := range all {
+			all[i].counter = t.syncs
+		}
+	} else {
+		all = append(all, inMemory(o, g, clients)...)
+		if o.floor && !g.noFloor {
+			all = append(all, floorRecipe(t, o))
+		}
 	}
 	return slices.DeleteFunc(all, func(r recipe) bool { return r.program == "" })
+}
+
+// inMemory are the peers that keep nothing on disk.
+func inMemory(o options, g group, clients string) []recipe {
+	return []recipe{
+		{name: "pogocache", program: o.pogocache, args: func(s string) []string {
+			return []string{"-p", "0", "-s", s, "--threads", "1", "--maxconns", clients}
+		}},
+		{name: "memcached", program: o.memcached, args: func(s string) []string {
+			return []string{"-s", s, "-m", fmt.Sprint(max(g.capacity, 1<<30) >> 20), "-t", "1", "-c", clients, "-u", userName()}
+		}, loadArgs: []string{"--memcached"}},
+	}
+}
+
+// lmdbRecipe is kvstored with the engine lmdb, beside itself with hash.
+func lmdbRecipe(o options, g group, clients string) recipe {
+	g.engine = o.lmdb
+	r := recipe{name: lmdbName, program: o.kvstored, args: func(s string) []string { return kvstoredArgs(o, g, s, clients) }}
+	if o.lmdb == "" {
+		r.program = ""
+	}
+	return r
+}
+
+// stateDir is where the server on a socket keeps its data in this group.
+func (g group) stateDir(socket string) string {
+	return socket + "." + strings.ReplaceAll(g.name, " ", "-")
 }
 
 // kvstoredArgs leaves the machine's own configuration out.
 func kvstoredArgs(o options, g group, socket, clients string) []string {
 	file := socket + ".conf"
-	// An error shows when kvstored does not find the file.
-	_ = os.WriteFile(file, []byte("MaxClients="+clients+"\n"), 0o600)
+	text := "MaxClients=" + clients + "\n"
 	args := []string{"--listen", socket, "--config", file}
+	if g.sync != "" {
+		text += "Sync=" + g.sync + "\n"
+	}
+	// An error shows when kvstored does not find the file, or directory.
+	_ = os.WriteFile(file, []byte(text), 0o600)
+	if g.engine != "" || g.sync != "" {
+		_ = os.Mkdir(g.stateDir(socket), 0o700)
+		args = append(args, "--state-dir", g.stateDir(socket))
+	}
 	switch {
 	case g.engine != "":
-		_ = os.Mkdir(socket+".state", 0o700) // as above
-		args = append(args, "--engine", g.engine, "--state-dir", socket+".state")
+		args = append(args, "--engine", g.engine)
 	case o.engine != "":
 		args = append(args, "--engine", o.engine)
 	}
 	return args
 }
 
+// appendOnly has redis keep its data as kvstored does with g.sync.
+func (g group) appendOnly(socket string) []string {
+	if g.sync == "" {
+		return []string{"--appendonly", "no"}
+	}
+	_ = os.Mkdir(g.stateDir(socket), 0o700) // an error shows when it is not found
+	when := map[string]string{syncInterval: "everysec", syncAlways: "always"}
+	return []string{"--appendonly", "yes", "--appendfsync", when[g.sync], "--dir", g.stateDir(socket)}
+}
+
 // floorRecipe tells the floor how long requests are, since it does not look.
 func floorRecipe(t tools, o options) recipe {
 	set := len("*3\r\n$3\r\nSET\r\n$16\r\n\r\n\r\n") + keySize + len(fmt.Sprintf("$%d\r\n", o.value)) + o.value
 	get := len("*2\r\n$3\r\nGET\r\n$16\r\n\r\n") + keySize
-	return recipe{floorName, t.floor, func(s string) []string {
+	return recipe{name: floorName, program: t.floor, args: func(s string) []string {
 		return []string{s, fmt.Sprint(set), fmt.Sprint(get), fmt.Sprint(o.value)}
-	}, []string{"--any-value"}}
+	}, loadArgs: []string{"--any-value"}}
 }
 
 func userName() string {
@@ -134,6 +182,11 @@ func start(ctx context.Context, dir string, r recipe) (*peer, error) {
 	defer log.Close()
 	p.cmd = exec.Command(program, r.args(p.socket)...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
+	if r.counter != "" {
+		if err := p.countSyncs(r.counter); err != nil {
+			return nil, err
+		}
+	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", r.name, err)
 	}
@@ -146,6 +199,16 @@ func start(ctx context.Context, dir string, r recipe) (*peer, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// countSyncs has the library counter count p's syncs in a file.
+func (p *peer) countSyncs(counter string) error {
+	p.syncs = p.socket + ".syncs"
+	if err := os.WriteFile(p.syncs, make([]byte, 8), 0o600); err != nil {
+		return err
+	}
+	p.cmd.Env = append(os.Environ(), "LD_PRELOAD="+counter, "KVBENCH_SYNCS="+p.syncs)
+	return nil
 }
 
 func (p *peer) awaitSocket(ctx context.Context) error {

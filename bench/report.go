@@ -29,6 +29,7 @@ type Result struct {
 	P999  Spread `json:"p999_us"`
 	Max   Spread `json:"max_us"`
 	Load  Spread `json:"load_share"` // of one processor that the generator took
+	Syncs Spread `json:"syncs"`      // per request, where they are counted
 	Late  uint64 `json:"late"`       // requests sent more than 1 ms after their time
 
 	samples []sample
@@ -69,6 +70,7 @@ type Report struct {
 	Memory    []MemoryPoint      `json:"memory_curve,omitempty"`     // of kvstored
 	Exchanges []Exchange         `json:"exchanges,omitempty"`
 	Starts    []Start            `json:"starts,omitempty"`
+	NoDisk    string             `json:"no_disk,omitempty"` // the file system of the data, if it is memory
 }
 
 // The peer that marks are about, and the one that all are compared with.
@@ -143,6 +145,7 @@ func (r *Report) add(row Row) {
 		res.P99 = spreadOf(res.samples, func(s sample) float64 { return s.P99 })
 		res.P999 = spreadOf(res.samples, func(s sample) float64 { return s.P999 })
 		res.Max = spreadOf(res.samples, func(s sample) float64 { return s.Max })
+		res.Syncs = spreadOf(res.samples, sample.syncs)
 		for _, s := range res.samples {
 			res.Late += s.Late
 		}
@@ -160,7 +163,7 @@ func (r *Report) add(row Row) {
 }
 
 // figures are what marks are about, by name.
-var figures = map[string]func(sample) float64{figureCPU: sample.cpu, figureRate: sample.rate, figureP50: sample.p50}
+var figures = map[string]func(sample) float64{figureCPU: sample.cpu, figureRate: sample.rate, figureP50: sample.p50, figureSync: sample.syncs}
 
 // judge compares kvstored with what a mark names; not ok where that, or
 // kvstored, was not measured.
@@ -179,11 +182,30 @@ func (r *Report) judge(row *Row, m Mark) (Verdict, bool) {
 		return v, false
 	}
 	v.Ratio = ratios(ours.samples, theirs.samples, figures[m.Figure])
-	v.Met = v.Ratio.Median <= m.Limit
-	if m.Least {
-		v.Met = v.Ratio.Median >= m.Limit
-	}
+	v.Met = m.holds(v.Ratio.Median)
 	return v, true
+}
+
+// holds tells whether a ratio keeps to the mark.
+func (m Mark) holds(ratio float64) bool {
+	switch {
+	case m.Least:
+		return ratio >= m.Limit
+	case m.Below:
+		return ratio < m.Limit
+	}
+	return ratio <= m.Limit
+}
+
+// bound is the sign before the limit.
+func (m Mark) bound() string {
+	switch {
+	case m.Least:
+		return "≥"
+	case m.Below:
+		return "<"
+	}
+	return "≤"
 }
 
 // brief is row i in a line, for the terminal.
@@ -194,7 +216,7 @@ func (r *Report) brief(i int) string {
 		parts = append(parts, fmt.Sprintf("%s %s µs", row.Peers[k], figure(row.Results[k].CPU.Median)))
 	}
 	for _, v := range row.Verdicts {
-		parts = append(parts, fmt.Sprintf("%s %.2f of %s, mark %.2f: %s", v.Figure, v.Ratio.Median, v.to(), v.Limit, met(v.Met)))
+		parts = append(parts, fmt.Sprintf("%s %.2f of %s, mark %s %.2f: %s", v.Figure, v.Ratio.Median, v.to(), v.bound(), v.Limit, met(v.Met)))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -37,6 +37,7 @@ func (r *Report) markdown() string {
 	fmt.Fprintf(&b, "%s; %s\n\n", r.Date, r.Machine)
 	r.summary(&b)
 	r.details(&b)
+	r.syncTable(&b)
 	r.memoryTable(&b)
 	r.exchangeTable(&b)
 	r.startTable(&b)
@@ -49,7 +50,7 @@ func (r *Report) summary(b *strings.Builder) {
 	b.WriteString("| case | figure | to | ratio | mark | |\n|---|---|---|---|---|---|\n")
 	for i := range r.Rows {
 		for _, v := range r.Rows[i].Verdicts {
-			fmt.Fprintf(b, "| %s | %s | %s | %s | %s %.2f | %s |\n", r.Rows[i].Name, v.Figure, v.to(), v.Ratio, bound(v.Least), v.Limit, met(v.Met))
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s %.2f | %s |\n", r.Rows[i].Name, v.Figure, v.to(), v.Ratio, v.bound(), v.Limit, met(v.Met))
 		}
 	}
 	if rate, ok := r.Idle[subject]; ok {
@@ -64,13 +65,6 @@ func (r *Report) summary(b *strings.Builder) {
 			figure(float64(worst.Keys)), len(r.Memory), worst.Overhead, memoryMark, met(worst.Overhead <= memoryMark))
 	}
 	b.WriteString("\n")
-}
-
-func bound(least bool) string {
-	if least {
-		return "≥"
-	}
-	return "≤"
 }
 
 // details is a line for each case and peer.

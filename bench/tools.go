@@ -14,12 +14,13 @@ import (
 //go:embed load/*.c load/*.h
 var sources embed.FS
 
-// tools are the programs in C: the generator and the floor.
-type tools struct{ load, floor string }
+// tools are the programs in C: the generator, the floor, and the library that
+// counts syncs.
+type tools struct{ load, floor, syncs string }
 
 // buildTools compiles them into dir.
 func buildTools(ctx context.Context, dir string) (tools, error) {
-	t := tools{load: filepath.Join(dir, "load"), floor: filepath.Join(dir, "floor")}
+	t := tools{load: filepath.Join(dir, "load"), floor: filepath.Join(dir, "floor"), syncs: filepath.Join(dir, "syncs.so")}
 	names, err := sources.ReadDir("load")
 	if err != nil {
 		return t, err
@@ -34,6 +35,9 @@ func buildTools(ctx context.Context, dir string) (tools, error) {
 		}
 	}
 	if err := compile(ctx, dir, t.load, "load.c", "keys.c", "wire.c", "report.c", "-lm"); err != nil {
+		return t, err
+	}
+	if err := compile(ctx, dir, t.syncs, "-shared", "-fPIC", "syncs.c"); err != nil {
 		return t, err
 	}
 	return t, compile(ctx, dir, t.floor, "floor.c")
@@ -56,6 +60,7 @@ type sample struct {
 	Seconds   float64 `json:"seconds"`
 	OwnCPU    float64 `json:"own_cpu_seconds"`
 	ServerCPU float64 `json:"server_cpu_seconds"`
+	Syncs     uint64  `json:"syncs"`
 	Late      uint64  `json:"late"`
 	Mean      float64 `json:"mean_us"`
 	P50       float64 `json:"p50_us"`
@@ -74,6 +79,9 @@ func (s sample) p50() float64 { return s.P50 }
 // rate is requests per second.
 func (s sample) rate() float64 { return float64(s.Requests) / s.Seconds }
 
+// syncs is the server's syncs per request.
+func (s sample) syncs() float64 { return float64(s.Syncs) / float64(s.Requests) }
+
 // share is the part of one processor that the generator itself took.
 func (s sample) share() float64 { return s.OwnCPU / s.Seconds }
 
@@ -81,6 +89,9 @@ func (s sample) share() float64 { return s.OwnCPU / s.Seconds }
 func (t tools) run(ctx context.Context, p *peer, args ...string) (sample, error) {
 	all := append([]string{"--socket", p.socket, "--pid", fmt.Sprint(p.pid())}, args...)
 	all = append(all, p.loadArgs...)
+	if p.syncs != "" {
+		all = append(all, "--syncs", p.syncs)
+	}
 	var s sample
 	text, err := exec.CommandContext(ctx, t.load, all...).Output()
 	if err != nil {

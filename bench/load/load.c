@@ -206,6 +206,7 @@ static void begin_measuring(void)
 	measuring = 1;
 	result.server_cpu = -process_cpu_ns(opt.pid);
 	result.own_cpu = -own_cpu_ns();
+	result.syncs = -syncs_now();
 	result.begin = now_ns();
 }
 
@@ -213,6 +214,7 @@ static void end_measuring(void)
 {
 	result.end = now_ns();
 	result.own_cpu += own_cpu_ns();
+	result.syncs += syncs_now();
 	result.server_cpu += process_cpu_ns(opt.pid);
 }
 
@@ -319,7 +321,8 @@ static const struct option names[] = {
 	{ "rate", required_argument, NULL, 'r' }, { "poisson", no_argument, NULL, 'x' },
 	{ "fill", no_argument, NULL, 'f' }, { "any-value", no_argument, NULL, 'a' },
 	{ "pid", required_argument, NULL, 'p' }, { "seed", required_argument, NULL, 'S' },
-	{ "from", required_argument, NULL, 'F' }, { "zipf", required_argument, NULL, 'z' }, { 0 },
+	{ "from", required_argument, NULL, 'F' }, { "zipf", required_argument, NULL, 'z' },
+	{ "syncs", required_argument, NULL, 'y' }, { 0 },
 };
 
 static const char usage[] =
@@ -332,7 +335,8 @@ static const char usage[] =
 	"  --poisson        random gaps   --pid PID    the server, for its CPU time\n"
 	"  --memcached      text protocol --any-value  do not look into values\n"
 	"  --seed N                   --from N      the first key of --fill\n"
-	"  --zipf SKEW      some keys far more often, 0.99 for most of the traffic on few\n";
+	"  --zipf SKEW      some keys far more often, 0.99 for most of the traffic on few\n"
+	"  --syncs FILE     what syncs.c counts in it meanwhile\n";
 
 static uint64_t count(const char *s)
 {
@@ -373,6 +377,7 @@ static void set_option(int name, const char *arg)
 	case 'p': opt.pid = (pid_t)count(arg); break;
 	case 'S': opt.seed = count(arg); break;
 	case 'F': opt.from = count(arg); break;
+	case 'y': opt.syncs = arg; break;
 	case 'z': opt.zipf = real(arg); break;
 	default: fputs(usage, stderr); exit(2);
 	}
@@ -404,6 +409,8 @@ int main(int argc, char **argv)
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	wire_init(&opt);
 	keys_init(&opt);
+	if (opt.syncs != NULL)
+		syncs_init(opt.syncs);
 	run();
 	print_result(&result, stdout);
 	return 0;

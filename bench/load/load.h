@@ -6,6 +6,8 @@
  *   keys.c    which key comes next
  *   report.c  latency histogram, clocks, the result as JSON
  *
+ * syncs.c is a library that is preloaded into a server; see there.
+ *
  * One thread, one epoll set.  Nothing is allocated while it measures, except
  * where an open loop falls behind.
  */
@@ -40,6 +42,7 @@ struct options {
 	double zipf;       /* skew of the choice of keys, in 0...1; 0: all alike */
 	int any_value;     /* do not look into values */
 	pid_t pid;         /* the server, for its CPU time; 0: not measured */
+	const char *syncs; /* the file in which syncs.c counts; NULL: not counted */
 	uint64_t seed;
 };
 
@@ -104,6 +107,7 @@ struct result {
 	uint64_t requests;
 	int64_t begin, end;         /* nanoseconds */
 	int64_t own_cpu, server_cpu;
+	uint64_t syncs;             /* of the server */
 	uint64_t waits;             /* returns of epoll_wait with events */
 	uint64_t late;              /* open loop: sent more than 1 ms after their time */
 	struct hist latency;
@@ -116,6 +120,9 @@ int64_t now_ns(void);
 /* CPU time of this process, and of all threads of another, nanoseconds. */
 int64_t own_cpu_ns(void);
 int64_t process_cpu_ns(pid_t pid);
+/* Has syncs_now read the number in a file; before, that is 0. */
+void syncs_init(const char *path);
+uint64_t syncs_now(void);
 void print_result(const struct result *r, FILE *to);
 /* Ends the program with a message. */
 __attribute__((noreturn, format(printf, 1, 2))) void die(const char *format, ...);

@@ -2,9 +2,14 @@
 #define _GNU_SOURCE
 #include "load.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 static unsigned bucket_of(uint64_t ns)
 {
@@ -77,6 +82,23 @@ int64_t process_cpu_ns(pid_t pid)
 	return t;
 }
 
+static const uint64_t *syncs;
+
+void syncs_init(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	void *at = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *syncs, PROT_READ, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		die("read the number of syncs in %s: %s", path, strerror(errno));
+	close(fd);
+	syncs = at;
+}
+
+uint64_t syncs_now(void)
+{
+	return syncs == NULL ? 0 : __atomic_load_n(syncs, __ATOMIC_RELAXED);
+}
+
 static double us(uint64_t ns)
 {
 	return (double)ns / 1e3;
@@ -88,7 +110,8 @@ void print_result(const struct result *r, FILE *to)
 	fprintf(to, "{\"requests\":%llu,\"seconds\":%.6f,\"own_cpu_seconds\":%.6f,\"server_cpu_seconds\":%.9f,",
 		(unsigned long long)r->requests, (double)(r->end - r->begin) / 1e9,
 		(double)r->own_cpu / 1e9, (double)r->server_cpu / 1e9);
-	fprintf(to, "\"waits\":%llu,\"late\":%llu,", (unsigned long long)r->waits, (unsigned long long)r->late);
+	fprintf(to, "\"syncs\":%llu,\"waits\":%llu,\"late\":%llu,", (unsigned long long)r->syncs, (unsigned long long)r->waits,
+		(unsigned long long)r->late);
 	fprintf(to, "\"mean_us\":%.3f,\"p50_us\":%.3f,\"p99_us\":%.3f,\"p999_us\":%.3f,\"max_us\":%.3f,",
 		h->count ? us(h->sum) / (double)h->count : 0, us(hist_quantile(h, 0.5)),
 		us(hist_quantile(h, 0.99)), us(hist_quantile(h, 0.999)), us(h->max));
