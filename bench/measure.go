@@ -35,17 +35,20 @@ func (b *bench) measure(ctx context.Context) (*Report, error) {
 	if b.o.kvstored == "" {
 		return r, nil
 	}
-	if b.o.wants(memoryName) {
-		if err := b.memoryCurve(ctx, r); err != nil {
+	for _, part := range []struct {
+		name    string // that -only can choose; "": chooses itself
+		measure func(context.Context, *Report) error
+	}{
+		{memoryName, b.memoryCurve}, {fragmentName, b.fragmentation}, {startName, b.starts}, {"", b.exchanges},
+	} {
+		if part.name != "" && !b.o.wants(part.name) {
+			continue
+		}
+		if err := part.measure(ctx, r); err != nil {
 			return nil, err
 		}
 	}
-	if b.o.wants(startName) {
-		if err := b.starts(ctx, r); err != nil {
-			return nil, err
-		}
-	}
-	return r, b.exchanges(ctx, r)
+	return r, nil
 }
 
 // group measures the cases of g.

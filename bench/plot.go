@@ -25,7 +25,10 @@ func (r *Report) plot(dir string) error {
 			return err
 		}
 	}
-	return r.memoryLine(filepath.Join(dir, "memory.svg"))
+	if err := r.memoryLine(filepath.Join(dir, "memory.svg")); err != nil {
+		return err
+	}
+	return r.fragmentLine(dir)
 }
 
 func hasReference(row *Row) bool { return row.of(reference) != nil }

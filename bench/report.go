@@ -70,7 +70,9 @@ type Report struct {
 	Memory    []MemoryPoint      `json:"memory_curve,omitempty"`     // of kvstored
 	Exchanges []Exchange         `json:"exchanges,omitempty"`
 	Starts    []Start            `json:"starts,omitempty"`
-	NoDisk    string             `json:"no_disk,omitempty"` // the file system of the data, if it is memory
+	// Fragmentation has the points of a run with changing sizes.
+	Fragmentation []FragmentPoint `json:"fragmentation,omitempty"`
+	NoDisk        string          `json:"no_disk,omitempty"` // the file system of the data, if it is memory
 }
 
 // The peer that marks are about, and the one that all are compared with.

@@ -39,6 +39,7 @@ func (r *Report) markdown() string {
 	r.details(&b)
 	r.syncTable(&b)
 	r.memoryTable(&b)
+	r.fragmentTable(&b)
 	r.exchangeTable(&b)
 	r.startTable(&b)
 	r.notes(&b)
@@ -69,6 +70,9 @@ func (r *Report) summary(b *strings.Builder) {
 
 // details is a line for each case and peer.
 func (r *Report) details(b *strings.Builder) {
+	if len(r.Rows) == 0 && len(r.Idle) == 0 {
+		return
+	}
 	b.WriteString("| case | server | CPU µs/request | to " + reference + " | requests/s | p50 µs | p99 µs | p99.9 µs | max µs | load |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|\n")
 	for i := range r.Rows {
