@@ -205,7 +205,8 @@ func chooseGroups(o options) []group {
 	for _, g := range allGroups(o) {
 		g.cases = slices.DeleteFunc(g.cases, func(c Case) bool { return !o.wants(c.Name) })
 		g.idle = g.idle && o.wants(idleName)
-		if len(g.cases) > 0 || g.idle {
+		g.perClient = g.perClient && o.wants(idleClientsName)
+		if len(g.cases) > 0 || g.idle || g.perClient {
 			chosen = append(chosen, g)
 		}
 	}

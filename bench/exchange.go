@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,10 +55,35 @@ func (b *bench) exchanges(ctx context.Context, r *Report) error {
 			return err
 		}
 		r.Exchanges = append(r.Exchanges, x.e)
-		fmt.Fprintf(b.progress, "%-26s p99.9 %s µs with, %s µs without; lane held %s µs\n", fmt.Sprintf("%s, %s", x.name, keysName(x.e.Keys)),
+		fmt.Fprintf(b.progress, "%-26s p99.9 %s µs with, %s µs without; lane held %s µs\n", x.name,
 			figure(x.e.With), figure(x.e.Without), figure(x.e.LaneHeld))
 	}
 	return nil
+}
+
+func (e *Exchange) title() string {
+	return fmt.Sprintf("%s, %s, %d swaps", e.Name, keysName(e.Keys), e.Swaps)
+}
+
+func (e *Exchange) markLines() []markLine {
+	lines := []markLine{{e.title(), "p99.9 latency, µs", "equal windows without", fmt.Sprintf("%s for %s", figure(e.With), figure(e.Without)),
+		"≤ " + figure(e.MarkMore) + " more", e.With <= e.Without+e.MarkMore}}
+	if e.MarkLane > 0 {
+		lines = append(lines, markLine{e.title(), "lane held at most, µs", "–", figure(e.LaneHeld), "≤ " + figure(e.MarkLane), e.LaneHeld <= e.MarkLane})
+	}
+	return lines
+}
+
+// exchangeTable is what clients saw of swaps.
+func (r *Report) exchangeTable(b *strings.Builder) {
+	if len(r.Exchanges) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n| swap at %d requests/s | p99.9 µs with | without | lane held at most µs | ms a swap |\n|---|---|---|---|---|\n", exchangeRate)
+	for i := range r.Exchanges {
+		e := &r.Exchanges[i]
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", e.title(), figure(e.With), figure(e.Without), figure(e.LaneHeld), e.Took)
+	}
 }
 
 // exchange measures one kind: rounds of a window with swaps and an equally long

@@ -24,6 +24,7 @@ type options struct {
 	kvstored, engine   string
 	next, other, lmdb  string
 	redis, valkey      string
+	redisCLI, kvctl    string
 	pogocache          string
 	memcached          string
 	floor              bool
@@ -53,6 +54,8 @@ func parseFlags() options {
 	flag.StringVar(&o.other, "other", "", "`path` of another engine, for copies")
 	flag.StringVar(&o.lmdb, "lmdb", "", "`path` of the engine lmdb; empty: without its cases")
 	flag.StringVar(&o.redis, "redis", "redis-server", "`path` of redis-server, the measure of all; empty: none")
+	flag.StringVar(&o.redisCLI, "redis-cli", "redis-cli", "`path` of redis-cli, whose bulk load is the measure; empty: none")
+	flag.StringVar(&o.kvctl, "kvctl", "", "`path` of kvctl; empty: without its cases")
 	flag.StringVar(&o.valkey, "valkey", "", "`path` of valkey-server")
 	flag.StringVar(&o.pogocache, "pogocache", "", "`path` of pogocache")
 	flag.StringVar(&o.memcached, "memcached", "", "`path` of memcached")

@@ -96,6 +96,9 @@ func memoryIn(text string) (uint64, error) {
 	return sum, nil
 }
 
+// idleClientsName is the case of memory per connection.
+const idleClientsName = "idle connections"
+
 // perClientMark is the most bytes of user memory for an idle connection.
 const perClientMark = 1 << 10
 

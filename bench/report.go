@@ -70,6 +70,7 @@ type Report struct {
 	Memory    []MemoryPoint      `json:"memory_curve,omitempty"`     // of kvstored
 	Exchanges []Exchange         `json:"exchanges,omitempty"`
 	Starts    []Start            `json:"starts,omitempty"`
+	Bulk      []Bulk             `json:"bulk,omitempty"`
 	// Fragmentation has the points of a run with changing sizes.
 	Fragmentation []FragmentPoint `json:"fragmentation,omitempty"`
 	NoDisk        string          `json:"no_disk,omitempty"` // the file system of the data, if it is memory

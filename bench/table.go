@@ -42,30 +42,62 @@ func (r *Report) markdown() string {
 	r.fragmentTable(&b)
 	r.exchangeTable(&b)
 	r.startTable(&b)
+	r.bulkTable(&b)
 	r.notes(&b)
 	return b.String()
 }
 
+// markLine is a mark, what was measured, and whether that keeps to it.
+type markLine struct {
+	name, figure, to, value, mark string
+	met                           bool
+}
+
 // summary is one line for each mark.
 func (r *Report) summary(b *strings.Builder) {
-	b.WriteString("| case | figure | to | ratio | mark | |\n|---|---|---|---|---|---|\n")
+	lines := r.markLines()
+	if len(lines) == 0 {
+		return
+	}
+	b.WriteString("| case | figure | to | measured | mark | |\n|---|---|---|---|---|---|\n")
+	for _, l := range lines {
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", l.name, l.figure, l.to, l.value, l.mark, met(l.met))
+	}
+	b.WriteString("\n")
+}
+
+// markLines are the marks of all that was measured.
+func (r *Report) markLines() []markLine {
+	var lines []markLine
 	for i := range r.Rows {
 		for _, v := range r.Rows[i].Verdicts {
-			fmt.Fprintf(b, "| %s | %s | %s | %s | %s %.2f | %s |\n", r.Rows[i].Name, v.Figure, v.to(), v.Ratio, v.bound(), v.Limit, met(v.Met))
+			lines = append(lines, markLine{r.Rows[i].Name, v.Figure, v.to(), v.Ratio.String(), fmt.Sprintf("%s %.2f", v.bound(), v.Limit), v.Met})
 		}
 	}
 	if rate, ok := r.Idle[subject]; ok {
-		fmt.Fprintf(b, "| %s | wake-ups a second | – | %.1f (%s %.1f) | ≤ %.0f | %s |\n", idleName, rate, reference, r.Idle[reference], idleMark, met(rate <= idleMark))
+		lines = append(lines, markLine{idleName, "wake-ups a second", "–", fmt.Sprintf("%.1f (%s %.1f)", rate, reference, r.Idle[reference]),
+			fmt.Sprintf("≤ %.0f", idleMark), rate <= idleMark})
 	}
 	if r.PerClient > 0 {
-		fmt.Fprintf(b, "| idle connections | bytes for each | – | %s | ≤ %d | %s |\n", figure(r.PerClient), perClientMark, met(r.PerClient <= perClientMark))
+		lines = append(lines, markLine{idleClientsName, "bytes for each", "–", figure(r.PerClient), fmt.Sprintf("≤ %d", perClientMark), r.PerClient <= perClientMark})
 	}
 	if len(r.Memory) > 0 {
 		worst := r.worstMemory()
-		fmt.Fprintf(b, "| %s keys, the worst of %d sizes | bytes for each over key and value | – | %.1f | ≤ %.0f | %s |\n",
-			figure(float64(worst.Keys)), len(r.Memory), worst.Overhead, memoryMark, met(worst.Overhead <= memoryMark))
+		lines = append(lines, markLine{fmt.Sprintf("%s keys, the worst of %d sizes", figure(float64(worst.Keys)), len(r.Memory)),
+			"bytes for each over key and value", "–", fmt.Sprintf("%.1f", worst.Overhead), fmt.Sprintf("≤ %.0f", memoryMark), worst.Overhead <= memoryMark})
 	}
-	b.WriteString("\n")
+	for i := range r.Exchanges {
+		lines = append(lines, r.Exchanges[i].markLines()...)
+	}
+	for i := range r.Starts {
+		if s := &r.Starts[i]; s.Peer == subject && s.Ratio.Median > 0 {
+			lines = append(lines, markLine{s.name(), "time to the first reply", reference, s.Ratio.String(), fmt.Sprintf("≤ %.2f", startMark), s.Ratio.Median <= startMark})
+		}
+	}
+	for i := range r.Bulk {
+		lines = append(lines, r.Bulk[i].markLines()...)
+	}
+	return lines
 }
 
 // details is a line for each case and peer.
@@ -105,22 +137,6 @@ func (r *Report) memoryTable(b *strings.Builder) {
 			}
 			fmt.Fprintf(b, "| %s | %s | %.1f |\n", figure(float64(row.Keys)), r.name(peer), row.Memory[peer])
 		}
-	}
-}
-
-// exchangeTable is what clients saw of swaps.
-func (r *Report) exchangeTable(b *strings.Builder) {
-	if len(r.Exchanges) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "\n| swap at %d requests/s | keys | swaps | p99.9 µs with | without | mark | | lane held at most µs | mark | | ms a swap |\n|---|---|---|---|---|---|---|---|---|---|---|\n", exchangeRate)
-	for _, e := range r.Exchanges {
-		lane, verdict := "–", ""
-		if e.MarkLane > 0 {
-			lane, verdict = "≤ "+figure(e.MarkLane), met(e.LaneHeld <= e.MarkLane)
-		}
-		fmt.Fprintf(b, "| %s | %s | %d | %s | %s | ≤ %s more | %s | %s | %s | %s | %s |\n", e.Name, figure(float64(e.Keys)), e.Swaps, figure(e.With), figure(e.Without),
-			figure(e.MarkMore), met(e.With <= e.Without+e.MarkMore), figure(e.LaneHeld), lane, verdict, e.Took)
 	}
 }
 
