@@ -88,7 +88,7 @@ func (b *bench) bulk(ctx context.Context, r *Report) error {
 
 // bulkServers are kvstored and, where there is redis-cli, redis.
 func (b *bench) bulkServers() []recipe {
-	rs := recipes(b.tools, b.o, group{noFloor: true})
+	rs := b.speaking()
 	if len(rs) > 1 && rs[1].name == reference && b.o.redisCLI != "" {
 		return rs[:2]
 	}

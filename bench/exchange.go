@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -112,28 +113,24 @@ func (b *bench) exchange(ctx context.Context, e *Exchange, other string, rounds,
 	var took []float64
 	with, without := histogram{}, histogram{}
 	for round := range rounds {
-		w := &window{b: b, p: p, c: c, seed: round + 1, into: with}
-		w.begin(ctx)
+		w := window{b: b, p: p, c: c, seed: round + 1}
 		began := time.Now()
-		for i := range swaps {
-			before := time.Now()
-			if err := loadEngine(control, libraries[(round*swaps+i)%2]); err != nil {
-				w.wait()
-				return err
+		err := w.measure(ctx, with, func() error {
+			for i := range swaps {
+				before := time.Now()
+				if err := loadEngine(control, libraries[(round*swaps+i)%2]); err != nil {
+					return err
+				}
+				took = append(took, float64(time.Since(before).Microseconds())/1000)
+				e.Swaps++
 			}
-			took = append(took, float64(time.Since(before).Microseconds())/1000)
-			e.Swaps++
-		}
+			return nil
+		})
 		lasted := time.Since(began)
-		if err := w.end(); err != nil {
+		if err != nil {
 			return err
 		}
-		calm := &window{b: b, p: p, c: c, seed: round + 1, into: without}
-		calm.begin(ctx)
-		if err := sleep(ctx, lasted); err != nil {
-			return err
-		}
-		if err := calm.end(); err != nil {
+		if err := w.measure(ctx, without, func() error { return sleep(ctx, lasted) }); err != nil {
 			return err
 		}
 	}
@@ -165,47 +162,40 @@ func (h histogram) quantile(share float64) float64 {
 	return 0
 }
 
-// window is a load that runs until it is ended, in pieces of a second.
+// window is a load that runs while something else is done.
 type window struct {
 	b    *bench
 	p    *peer
 	c    Case
 	seed int
-	into histogram
-
-	stop chan struct{}
-	done sync.WaitGroup
-	err  error
 }
 
-func (w *window) begin(ctx context.Context) {
-	w.stop = make(chan struct{})
+// measure loads in pieces of a second until meanwhile returns, at least once,
+// and adds the latencies to into.
+func (w window) measure(ctx context.Context, into histogram, meanwhile func() error) error {
+	var done sync.WaitGroup
+	var failed error
+	stop := make(chan struct{})
 	w.c.seconds = 1
-	w.done.Go(func() {
+	done.Go(func() {
 		for {
 			s, err := w.b.tools.run(ctx, w.p, w.c.args(w.seed)...)
 			if err != nil {
-				w.err = err
+				failed = err
 				return
 			}
-			w.into.add(s.Buckets)
+			into.add(s.Buckets)
 			select {
-			case <-w.stop:
+			case <-stop:
 				return
 			default:
 			}
 		}
 	})
-}
-
-func (w *window) wait() {
-	close(w.stop)
-	w.done.Wait()
-}
-
-func (w *window) end() error {
-	w.wait()
-	return w.err
+	err := meanwhile()
+	close(stop)
+	done.Wait()
+	return errors.Join(err, failed)
 }
 
 // loadEngine exchanges the engine and waits for the outcome.

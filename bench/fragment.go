@@ -77,11 +77,7 @@ type fragmenter struct {
 // fragmentation runs all servers that speak the protocol and know PXAT through
 // the same commands at the same time.
 func (b *bench) fragmentation(ctx context.Context, r *Report) error {
-	g := group{noFloor: true}
-	rs := slices.DeleteFunc(recipes(b.tools, b.o, g), func(r recipe) bool {
-		return r.name != subject && r.name != reference && r.name != "valkey"
-	})
-	peers, err := startAll(ctx, b.dir, rs)
+	peers, err := startAll(ctx, b.dir, b.speaking())
 	defer stopAll(peers)
 	if err != nil {
 		return err
@@ -219,7 +215,7 @@ func (f *fragmenter) read(phase string) error {
 
 // fragmentPeers are the servers of the run, in their usual order.
 func (r *Report) fragmentPeers() []string {
-	return slices.DeleteFunc([]string{subject, reference, "valkey"}, func(name string) bool {
+	return slices.DeleteFunc(slices.Clone(speakers), func(name string) bool {
 		_, ok := r.Fragmentation[0].Ratio[name]
 		return !ok
 	})

@@ -39,7 +39,7 @@ func (b *bench) measure(ctx context.Context) (*Report, error) {
 		name    string // that -only can choose; "": chooses itself
 		measure func(context.Context, *Report) error
 	}{
-		{memoryName, b.memoryCurve}, {fragmentName, b.fragmentation}, {bulkName, b.bulk}, {startName, b.starts}, {"", b.exchanges},
+		{memoryName, b.memoryCurve}, {fragmentName, b.fragmentation}, {besideName, b.beside}, {lightName, b.light}, {bulkName, b.bulk}, {startName, b.starts}, {"", b.exchanges},
 	} {
 		if part.name != "" && !b.o.wants(part.name) {
 			continue

@@ -76,6 +76,14 @@ func recipes(t tools, o options, g group) []recipe {
 	return slices.DeleteFunc(all, func(r recipe) bool { return r.program == "" })
 }
 
+// speakers are the servers with all of the commands that the bench uses.
+var speakers = []string{subject, reference, "valkey"}
+
+// speaking is how those are started that were asked for.
+func (b *bench) speaking() []recipe {
+	return slices.DeleteFunc(recipes(b.tools, b.o, group{noFloor: true}), func(r recipe) bool { return !slices.Contains(speakers, r.name) })
+}
+
 // inMemory are the peers that keep nothing on disk.
 func inMemory(o options, g group, clients string) []recipe {
 	return []recipe{

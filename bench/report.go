@@ -70,6 +70,8 @@ type Report struct {
 	Memory    []MemoryPoint      `json:"memory_curve,omitempty"`     // of kvstored
 	Exchanges []Exchange         `json:"exchanges,omitempty"`
 	Starts    []Start            `json:"starts,omitempty"`
+	Light     []Light            `json:"generators,omitempty"`
+	Beside    []Beside           `json:"beside_large,omitempty"`
 	Bulk      []Bulk             `json:"bulk,omitempty"`
 	// Fragmentation has the points of a run with changing sizes.
 	Fragmentation []FragmentPoint `json:"fragmentation,omitempty"`

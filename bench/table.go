@@ -40,6 +40,8 @@ func (r *Report) markdown() string {
 	r.syncTable(&b)
 	r.memoryTable(&b)
 	r.fragmentTable(&b)
+	r.besideTable(&b)
+	r.lightTable(&b)
 	r.exchangeTable(&b)
 	r.startTable(&b)
 	r.bulkTable(&b)
