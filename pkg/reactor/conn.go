@@ -123,6 +123,13 @@ func (c *Conn) grow(rest []byte, want int, spare *spares) error {
 	return nil
 }
 
+// rawAccept takes a waiting connection from a non-blocking listener. It does not
+// ask for the peer's address: unix.Accept4 does, and leaves 240 bytes of garbage.
+func rawAccept(listener int) (int, unix.Errno) {
+	fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	return int(fd), errno
+}
+
 // rawRead and rawWrite are non-blocking system calls that the Go scheduler
 // need not know of.
 func rawRead(fd int, b []byte) (int, unix.Errno) {

@@ -9,17 +9,17 @@ import (
 // accept takes waiting connections, a bounded number at a time.
 func (r *Reactor) accept(listener int) {
 	for i := 0; i < 64; i++ {
-		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		if err != nil {
-			if err == unix.EINTR || err == unix.ECONNABORTED {
-				continue
-			}
-			if err != unix.EAGAIN {
-				r.turnDeaf()
-			}
+		fd, errno := rawAccept(listener)
+		switch errno {
+		case 0:
+			r.Adopt(fd)
+		case unix.EINTR, unix.ECONNABORTED:
+		case unix.EAGAIN:
+			return
+		default:
+			r.turnDeaf()
 			return
 		}
-		r.Adopt(fd)
 	}
 }
 

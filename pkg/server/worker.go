@@ -79,18 +79,21 @@ type worker struct {
 	now     int64 // milliseconds, of this tick
 	inTick  bool
 	engine  string // name of the engine that executed this tick
-	wrote   bool   // since the last housekeeping
-	budget  uint64 // of one slice of housekeeping
-	due     int64  // milliseconds: from then on a tick keeps house, 0: none needs to
-	sync    syncing
-	broken  bool // what this tick wrote may not be kept
-	behind  bool // housekeeping has more to do
-	quiet   bool // no tick since the last slice
-	limits  [reactor.Reasons]sparing
-	hub     hub
-	at      int       // the request that is carried out: index in replies
-	mailed  []*client // with letters to be written
-	mail    []byte    // letters of one connection, being written
+	// The same for all connections: their address, and what names the engine.
+	addr       string
+	engineName func() string
+	wrote      bool   // since the last housekeeping
+	budget     uint64 // of one slice of housekeeping
+	due        int64  // milliseconds: from then on a tick keeps house, 0: none needs to
+	sync       syncing
+	broken     bool // what this tick wrote may not be kept
+	behind     bool // housekeeping has more to do
+	quiet      bool // no tick since the last slice
+	limits     [reactor.Reasons]sparing
+	hub        hub
+	at         int       // the request that is carried out: index in replies
+	mailed     []*client // with letters to be written
+	mail       []byte    // letters of one connection, being written
 
 	observed observed // who watches what becomes of keys
 	notes    []note   // of this tick, while somebody does
@@ -119,7 +122,8 @@ type worker struct {
 
 func newWorker(s *Server) (*worker, error) {
 	w := &worker{s: s, budget: 256, batch: batch.New(), inner: batch.New(), scan: batch.NewScan(),
-		stats: newStatistics()}
+		stats: newStatistics(), addr: s.o.Socket + ":0"}
+	w.engineName = func() string { return w.engine }
 	w.setThresholds(s.o.Thresholds)
 	r, err := reactor.New(w, s.o.Limits, func() uint64 { return s.lastID.Add(1) })
 	if err != nil {
@@ -158,7 +162,7 @@ func (w *worker) Open(c *reactor.Conn) bool {
 	cl := &client{conn: c, weight: firstWeight, Session: command.Session{
 		ID: c.ID, Proto: 2, UID: peer.UID, GID: peer.GID, PID: peer.PID,
 		MayLoad: access.MayLoadCode(peer), Created: now, LastSeen: now,
-		Addr: w.s.o.Socket + ":0", FD: c.FD, Version: w.s.o.Version, EngineName: func() string { return w.engine },
+		Addr: w.addr, FD: c.FD, Version: w.s.o.Version, EngineName: w.engineName,
 	}}
 	cl.Owner, c.Data = cl, cl
 	w.s.figures.clients.Add(1)
