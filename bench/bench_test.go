@@ -20,6 +20,7 @@ func TestSpread(t *testing.T) {
 		{[]float64{3}, Spread{3, 3, 3}},
 		{[]float64{4, 1}, Spread{2.5, 1, 4}},
 		{[]float64{9, 1, 2}, Spread{2, 1, 9}},
+		{[]float64{9, 1, 2, 3, 4, 5, 6, 7, 100}, Spread{5, 3, 7}}, // many: the quartiles
 	} {
 		if got := spread(c.in); got != c.want {
 			t.Errorf("spread(%v) = %+v, want %+v", c.in, got, c.want)

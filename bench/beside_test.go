@@ -71,7 +71,7 @@ func TestLight(t *testing.T) {
 	if err := b.light(ctx, r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Light) != 6 || r.Light[0].CPU.Min <= 0 || r.Light[1].Rate.Min <= 0 {
+	if len(r.Light) != 6 || r.Light[0].CPU.Low <= 0 || r.Light[1].Rate.Low <= 0 {
 		t.Errorf("figures %+v", r.Light)
 	}
 	if text := r.markdown(); !strings.Contains(text, "| P=64, redis-benchmark | ") {

@@ -221,7 +221,7 @@ func (u *Bulk) times(other *Bulk) Spread {
 
 // markLines has the mark in both of its readings.
 func (u *Bulk) markLines() []markLine {
-	if !u.marked || u.ToOwn.Max == 0 {
+	if !u.marked || u.ToOwn.High == 0 {
 		return nil
 	}
 	name := fmt.Sprintf("%s, %s", u.Tool, keysName(u.Keys))

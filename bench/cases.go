@@ -22,7 +22,11 @@ type Case struct {
 	seconds float64
 	warmup  float64 // seconds; 0: as short as the load allows
 	poisson bool
+	steady  bool // short windows, many rounds, a processor for the server and one for the load
 }
+
+// steadyRounds is how many rounds of a steady case there are to one of another.
+const steadyRounds = 3
 
 // Mark is a bound for a ratio of one of kvstored's figures.
 type Mark struct {
@@ -101,8 +105,12 @@ func (o options) base() group {
 		marks    []Mark
 	}{{1, cpuMarks(0.85, 0.95, 1.20)}, {16, cpuMarks(0.40, 0.60, 0)}, {64, cpuMarks(0.20, 0.33, 0)}} {
 		for _, get := range []int{0, 100} {
-			add(Case{Name: fmt.Sprintf("%s P=%d", verb(get), depth.pipeline), Connections: o.conns,
-				Pipeline: depth.pipeline, Get: get, Marks: depth.marks, seconds: busy})
+			c := Case{Name: fmt.Sprintf("%s P=%d", verb(get), depth.pipeline), Connections: o.conns,
+				Pipeline: depth.pipeline, Get: get, Marks: depth.marks, seconds: busy}
+			if depth.pipeline == 1 { // compared with the floor, which spreads most
+				c.steady, c.seconds, c.warmup = true, busy/2, 0.2
+			}
+			add(c)
 		}
 	}
 	for _, depth := range []int{1, 16} {

@@ -52,7 +52,7 @@ func (r *Report) syncTable(b *strings.Builder) {
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		for k := range row.Results {
-			if row.Results[k].Syncs.Max == 0 {
+			if row.Results[k].Syncs.High == 0 {
 				continue
 			}
 			if first {
@@ -70,5 +70,5 @@ func (r *Report) syncTable(b *strings.Builder) {
 
 // small prints a spread of figures that may be far below one.
 func small(s Spread) string {
-	return fmt.Sprintf("%.2g (%.2g–%.2g)", s.Median, s.Min, s.Max)
+	return fmt.Sprintf("%.2g (%.2g–%.2g)", s.Median, s.Low, s.High)
 }

@@ -33,7 +33,7 @@ type options struct {
 	rounds             int
 	only               string
 	keys, value, conns int
-	poisson            bool
+	poisson, pin       bool
 }
 
 func main() {
@@ -68,6 +68,7 @@ func parseFlags() options {
 	flag.IntVar(&o.value, "value", 16, "`bytes` of a value where a case does not say")
 	flag.IntVar(&o.conns, "connections", 50, "`number` of connections")
 	flag.BoolVar(&o.poisson, "poisson", false, "fixed rates with random gaps between requests, not even ones")
+	flag.BoolVar(&o.pin, "pin", true, "P=1 with a processor for the server and one for the load, where there are two")
 	flag.Parse()
 	return o
 }
@@ -84,6 +85,11 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	b := &bench{o: o, dir: dir, tools: tools, groups: chooseGroups(o), progress: os.Stderr}
+	if pins, ok, err := newPinning(); err != nil {
+		return err
+	} else if ok && o.pin {
+		b.pins = &pins
+	}
 	report, err := b.measure(ctx)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type bench struct {
 	tools    tools
 	groups   []group
 	progress io.Writer
+	pins     *pinning // nil: the machine has one processor
 }
 
 // measure runs all groups, each on servers of its own.
@@ -126,7 +128,17 @@ func (b *bench) row(ctx context.Context, peers []*peer, c Case) (Row, error) {
 		row.Peers = append(row.Peers, p.name)
 	}
 	fmt.Fprintf(b.progress, "%-26s", c.Name)
-	for round := range b.o.roundsWanted() {
+	rounds := b.o.roundsWanted()
+	if c.steady {
+		rounds *= steadyRounds
+		if b.pins != nil {
+			if err := b.pins.hold(peers); err != nil {
+				return row, err
+			}
+			defer b.pins.let(peers) // one that has ended shows at once
+		}
+	}
+	for round := range rounds {
 		if err := b.round(ctx, peers, c, round, row.Results); err != nil {
 			return row, err
 		}
@@ -135,18 +147,34 @@ func (b *bench) row(ctx context.Context, peers []*peer, c Case) (Row, error) {
 	return row, nil
 }
 
-// round measures each peer once, every other round in the opposite order.
-func (b *bench) round(ctx context.Context, peers []*peer, c Case, round int, into []Result) error {
-	for i := range peers {
-		k := i
-		if round%2 == 1 {
-			k = len(peers) - 1 - i
+// inTurn is the order of a round: the floor right beside kvstored, and every
+// other round all in the opposite order.
+func inTurn(peers []*peer, round int) []int {
+	order := make([]int, 0, len(peers))
+	for k, p := range peers {
+		if p.name == floorName {
+			order = slices.Insert(order, 0, k)
+		} else {
+			order = append(order, k)
 		}
+	}
+	if round%2 == 1 {
+		slices.Reverse(order)
+	}
+	return order
+}
+
+// round measures each peer once.
+func (b *bench) round(ctx context.Context, peers []*peer, c Case, round int, into []Result) error {
+	for _, k := range inTurn(peers, round) {
 		args := c.args(round + 1)
+		if c.steady && b.pins != nil {
+			args = append(args, "--cpu", strconv.Itoa(b.pins.load))
+		}
 		if peers[k].name == floorName && c.Get > 0 && c.Get < 100 {
 			args = append(args, "--get", "0") // it cannot tell requests of a mixture apart
 		}
-		s, err := b.tools.run(ctx, peers[k], args...)
+		s, err := b.tools.patient(ctx, peers[k], args...)
 		if err != nil {
 			return err
 		}

@@ -11,12 +11,17 @@ import (
 	"time"
 )
 
-// Spread is the median of several measurements, and their extremes.
+// Spread is the median of several measurements, with the lowest and the
+// highest, or with the quartiles where there are many.
 type Spread struct {
 	Median float64 `json:"median"`
-	Min    float64 `json:"min"`
-	Max    float64 `json:"max"`
+	Low    float64 `json:"low"`
+	High   float64 `json:"high"`
 }
+
+// manyRounds are so many that the extremes say more of the machine's other
+// work than of what is measured.
+const manyRounds = 9
 
 // Result is one peer in one case.
 type Result struct {
@@ -119,7 +124,11 @@ func spread(values []float64) Spread {
 	v := slices.Clone(values)
 	slices.Sort(v)
 	n := len(v)
-	return Spread{Median: (v[(n-1)/2] + v[n/2]) / 2, Min: v[0], Max: v[n-1]}
+	s := Spread{Median: (v[(n-1)/2] + v[n/2]) / 2, Low: v[0], High: v[n-1]}
+	if n >= manyRounds {
+		s.Low, s.High = v[n/4], v[n-1-n/4]
+	}
+	return s
 }
 
 func spreadOf(samples []sample, figure func(sample) float64) Spread {

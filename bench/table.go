@@ -28,7 +28,7 @@ func figure(v float64) string {
 
 // String is the median with its spread.
 func (s Spread) String() string {
-	return fmt.Sprintf("%s (%s–%s)", figure(s.Median), figure(s.Min), figure(s.Max))
+	return fmt.Sprintf("%s (%s–%s)", figure(s.Median), figure(s.Low), figure(s.High))
 }
 
 // markdown is the report for people.
@@ -156,7 +156,7 @@ func (r *Report) name(peer string) string {
 
 // notes explains what needs it.
 func (r *Report) notes(b *strings.Builder) {
-	b.WriteString("\nMedians of all rounds, in brackets lowest and highest. CPU is that of all threads of the server." +
+	b.WriteString("\nMedians of all rounds, in brackets lowest and highest, or the quartiles of nine rounds and more. CPU is that of all threads of the server." +
 		" \"load\" is the part\nof one processor that the load generator took.\n")
 	limited, late := false, uint64(0)
 	for i := range r.Rows {

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -26,7 +27,7 @@
 #define READ_SIZE (256u << 10)
 
 static struct options opt = {
-	.connections = 50, .pipeline = 1, .get_percent = 0, .keys = 100000, .value_size = 16, .seed = 1,
+	.connections = 50, .pipeline = 1, .get_percent = 0, .keys = 100000, .value_size = 16, .seed = 1, .cpu = -1,
 };
 static struct conn *conns;
 static int epfd;
@@ -322,7 +323,7 @@ static const struct option names[] = {
 	{ "fill", no_argument, NULL, 'f' }, { "any-value", no_argument, NULL, 'a' },
 	{ "pid", required_argument, NULL, 'p' }, { "seed", required_argument, NULL, 'S' },
 	{ "from", required_argument, NULL, 'F' }, { "zipf", required_argument, NULL, 'z' },
-	{ "syncs", required_argument, NULL, 'y' }, { 0 },
+	{ "syncs", required_argument, NULL, 'y' }, { "cpu", required_argument, NULL, 'C' }, { 0 },
 };
 
 static const char usage[] =
@@ -336,7 +337,8 @@ static const char usage[] =
 	"  --memcached      text protocol --any-value  do not look into values\n"
 	"  --seed N                   --from N      the first key of --fill\n"
 	"  --zipf SKEW      some keys far more often, 0.99 for most of the traffic on few\n"
-	"  --syncs FILE     what syncs.c counts in it meanwhile\n";
+	"  --syncs FILE     what syncs.c counts in it meanwhile\n"
+	"  --cpu N          run on this processor only\n";
 
 static uint64_t count(const char *s)
 {
@@ -378,6 +380,7 @@ static void set_option(int name, const char *arg)
 	case 'S': opt.seed = count(arg); break;
 	case 'F': opt.from = count(arg); break;
 	case 'y': opt.syncs = arg; break;
+	case 'C': opt.cpu = (int)count(arg); break;
 	case 'z': opt.zipf = real(arg); break;
 	default: fputs(usage, stderr); exit(2);
 	}
@@ -399,6 +402,15 @@ static void check_options(void)
 	}
 }
 
+static void pin(int cpu)
+{
+	cpu_set_t one;
+	CPU_ZERO(&one);
+	CPU_SET((unsigned)cpu, &one);
+	if (sched_setaffinity(0, sizeof one, &one) != 0)
+		die("run on processor %d: %s", cpu, strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	int name;
@@ -409,6 +421,8 @@ int main(int argc, char **argv)
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	wire_init(&opt);
 	keys_init(&opt);
+	if (opt.cpu >= 0)
+		pin(opt.cpu);
 	if (opt.syncs != NULL)
 		syncs_init(opt.syncs);
 	run();

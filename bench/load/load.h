@@ -42,6 +42,7 @@ struct options {
 	double zipf;       /* skew of the choice of keys, in 0...1; 0: all alike */
 	int any_value;     /* do not look into values */
 	pid_t pid;         /* the server, for its CPU time; 0: not measured */
+	int cpu;           /* the processor to run on; -1: any */
 	const char *syncs; /* the file in which syncs.c counts; NULL: not counted */
 	uint64_t seed;
 };
