@@ -94,7 +94,7 @@ func (o *Op) Missed() bool {
 		return o.Status == NotFound
 	case Update:
 		a := o.Args()
-		return o.Status == OK && a.Existed == 0 && (a.Outcome == Absent || a.Flags&WantOld != 0)
+		return o.Status == OK && a.Existed == 0 && a.Outcome == Absent
 	}
 	return false
 }

@@ -20,9 +20,10 @@ const (
 	FuncAppend
 	// FuncSetRange puts Value at Offset. Result: new length.
 	FuncSetRange
-	// FuncGetDel removes. Old.
+	// FuncGetDel removes. Old. For the conformance suite, like WantOld, which looks at what
+	// an engine shows: commands read with a Get, whose value is pinned where it is large.
 	FuncGetDel
-	// FuncGetEx reads and sets or removes the expiry. Old; Flags Persist; Expiry.
+	// FuncGetEx sets or removes the expiry. Flags Persist; Expiry. Outcome Absent.
 	FuncGetEx
 	// FuncExpire sets Expiry under Flags (NX, XX, GT, LT), removing the entry
 	// when Expiry < Now. Outcome Done, NotDone.

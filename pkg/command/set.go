@@ -50,12 +50,12 @@ func planSet(c *Call) {
 			return
 		}
 	}
+	if opts&optDigest != 0 && !c.isDigest(at.compare) {
+		return
+	}
 	c.set(c.Args[1], c.Args[2], opts, expiry)
 	if opts&optCompare != 0 {
-		if opts&optDigest != 0 && !c.isDigest(at.compare) {
-			return
-		}
-		c.Batch.Op(c.Reply.Op).Args().SetCompare(c.Args[at.compare])
+		c.Batch.Op(c.Batch.Len() - 1).Args().SetCompare(c.Args[at.compare])
 	}
 }
 
@@ -63,13 +63,13 @@ func planSet(c *Call) {
 func (c *Call) set(key, value []byte, opts uint32, expiry int64) {
 	switch {
 	case opts&(optConditions|optGet) != 0:
-		op, a := c.Batch.Update(c.Session.DB, key, batch.FuncSet)
+		c.Reply.Op, c.Reply.Render = c.Batch.Len(), renderSetIf
+		if opts&optGet != 0 {
+			c.getBefore(key)
+		}
+		_, a := c.Batch.Update(c.Session.DB, key, batch.FuncSet)
 		a.SetValue(value)
 		a.Expiry, a.Now, a.Flags = expiry, c.Now, setFlags(opts)
-		c.Reply.Op, c.Reply.Render = op, renderSetIf
-		if opts&optGet != 0 {
-			c.Reply.Render = renderOld
-		}
 	case expiry != 0 && expiry < c.Now:
 		c.Reply.Op = c.Batch.Gone(c.Session.DB, key)
 		c.Reply.Render = renderSet
@@ -99,9 +99,6 @@ func setFlags(opts uint32) uint64 {
 	}
 	if opts&optDigest != 0 {
 		flags |= batch.ByDigest
-	}
-	if opts&optGet != 0 {
-		flags |= batch.WantOld
 	}
 	if opts&optKeepTTL != 0 {
 		flags |= batch.KeepTTL
@@ -231,17 +228,24 @@ func renderSetIf(w *resp.Writer, b *batch.Batch, r *Reply) {
 	}
 }
 
-// renderOld answers with the value that was there before, or null.
-func renderOld(w *resp.Writer, b *batch.Batch, r *Reply) {
-	o := b.Op(r.Op)
-	switch {
-	case failed(w, o, r):
-	case noMemory(w, o):
-	case o.Args().Existed == 0:
-		w.Null()
-	default:
-		w.Value(o.Args().OldBytes(), 0)
+// getBefore plans to read the value that the next operation changes or removes,
+// for the reply. An operation of its own: a large value is pinned, and written
+// from where it lies when its entry has gone.
+func (c *Call) getBefore(key []byte) {
+	c.Reply.Op = c.Batch.Get(c.Session.DB, key)
+	c.Reply.Render = renderBefore
+}
+
+// renderBefore answers with the value that was there before, or null.
+func renderBefore(w *resp.Writer, b *batch.Batch, r *Reply) {
+	got, then := b.Op(r.Op), b.Op(r.Op+1)
+	if failed(w, then, r) || then.Code == batch.Update && noMemory(w, then) {
+		if got.Status == batch.OK {
+			w.Drop(got.Pin)
+		}
+		return
 	}
+	writeGot(w, got, r)
 }
 
 // noMemory writes the error of an update function that had no memory.
@@ -283,9 +287,8 @@ func (c *Call) setex(opt uint32) {
 func planGetset(c *Call) { c.set(c.Args[1], c.Args[2], optGet, 0) }
 
 func planGetdel(c *Call) {
-	op, a := c.Batch.Update(c.Session.DB, c.Args[1], batch.FuncGetDel)
-	a.Now = c.Now
-	c.Reply.Op, c.Reply.Render = op, renderOld
+	c.getBefore(c.Args[1])
+	c.Batch.Delete(c.Session.DB, c.Args[1])
 }
 
 func planGetex(c *Call) {
@@ -304,12 +307,12 @@ func planGetex(c *Call) {
 			return
 		}
 	}
-	op, a := c.Batch.Update(c.Session.DB, c.Args[1], batch.FuncGetEx)
+	c.getBefore(c.Args[1])
+	_, a := c.Batch.Update(c.Session.DB, c.Args[1], batch.FuncGetEx)
 	a.Now, a.Expiry = c.Now, expiry
 	if opts&optPersist != 0 {
 		a.Flags = batch.Persist
 	}
-	c.Reply.Op, c.Reply.Render = op, renderOld
 }
 
 // failIfThere makes the error that is the reply depend on the key: without it

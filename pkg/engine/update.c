@@ -287,8 +287,6 @@ static int update_get_ex(void *p, const struct kv_entry *entry, struct kv_change
 
 	if (!entry->present)
 		return kvh_stop(a, KVH_ABSENT);
-	if (!leave_old(a, entry))
-		return kvh_stop(a, KVH_NO_MEMORY);
 	if (a->flags & KVH_PERSIST)
 		return entry->expiry == 0 ? KV_KEEP : retime(a, change, 0);
 	return a->expiry == 0 ? KV_KEEP : retime(a, change, a->expiry);

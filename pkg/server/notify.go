@@ -83,7 +83,7 @@ var namesByCommand = map[string]eventNames{
 	"set":         {changed: event{command.EventString, "set"}, misses: true},
 	"getset":      {changed: event{command.EventString, "set"}, misses: true},
 	"getdel":      {misses: true},
-	"getex":       {misses: true},
+	"getex":       {misses: true, firstOnly: true},
 }
 
 // namesOf is what a command's effects are called.

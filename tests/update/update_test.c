@@ -201,7 +201,7 @@ static void call(enum func f, uint64_t sink_size)
 static void check_no_memory(void)
 {
 	struct kv_entry entry = {.size = sizeof entry, .present = 1, .value = "1", .value_len = 1};
-	enum func with_reply[] = {SET, INCR, INCR_FLOAT, GET_DEL, GET_EX, SET_BIT};
+	enum func with_reply[] = {SET, INCR, INCR_FLOAT, GET_DEL, SET_BIT};
 
 	for (unsigned i = 0; i < sizeof with_reply / sizeof with_reply[0]; i++) {
 		struct kv_sink sink = sink_of(0);

@@ -1,0 +1,40 @@
+package large
+
+import "testing"
+
+// TestTakenValues: who reads a large value and changes or removes its entry at
+// once gets it from where it lies.
+func TestTakenValues(t *testing.T) {
+	w, v := start(t), value(large)
+	for _, words := range [][]any{
+		{"GETDEL", "k"}, {"GETEX", "k", "EX", 1000}, {"GETEX", "k", "PERSIST"}, {"GETSET", "k", "small"},
+		{"SET", "k", "small", "GET"}, {"SET", "k", "small", "XX", "GET", "EX", 1000}, {"SET", "k", "small", "NX", "GET"},
+		{"SET", "k", "small", "IFEQ", "other", "GET"},
+	} {
+		w.c.do("+OK", "SET", "k", v, "EX", 500)
+		w.mayGrow(slack, words[0].(string), func() {
+			w.c.send(words...)
+			w.c.bulk(v)
+		})
+	}
+}
+
+// TestTakenWhileItIsRead: the value outlives its entry until all of it was read,
+// and its memory is then used again: what comes in needs as much beside it.
+func TestTakenWhileItIsRead(t *testing.T) {
+	w, v := start(t), value(large)
+	w.c.do("+OK", "SET", "k", v)
+	w.c.send("GETDEL", "k") // its reply does not fit into the socket
+	other := dial(t, w.d.Socket)
+	other.do(":0", "EXISTS", "k")
+	other.do("+OK", "SET", "k", "new")
+	w.c.bulk(v)
+	w.c.do("+OK", "SET", "k", v)
+	w.mayGrow(large+slack, "GETDEL and SET in turn", func() {
+		for range 3 {
+			w.c.send("GETDEL", "k")
+			w.c.bulk(v)
+			w.c.do("+OK", "SET", "k", v)
+		}
+	})
+}
