@@ -11,7 +11,7 @@ import (
 )
 
 // dataFormat is FORMAT of layout.h: what an owner file calls these files.
-const dataFormat = "hash-3"
+const dataFormat = "hash-4"
 
 // Of disk.h.
 const (

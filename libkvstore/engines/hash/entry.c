@@ -10,9 +10,16 @@
  *   key, value
  *
  * 16-byte keys with 32-byte values take 52 bytes.  Only the wide form has room to
- * spare at its end; a value that grows by patches is given some.
+ * spare at its end; a value that grows by patches is given some.  Entries in `large` have
+ * fields for expiry and tag in any case, so that these change in place.
  */
 #include "store.h"
+
+/* A long value that grows gets addresses for this many times its length; from 4 MiB on for
+ * the longest string that commands make, and more. */
+#define GROWN_TIMES 16u
+#define GROWN_LONG (4 * MIB)
+#define GROWN_MOST (GIB - MIB)
 
 static uint32_t granules_for(uint64_t bytes)
 {
@@ -68,18 +75,25 @@ static uint8_t *write_head(uint8_t *p, uint32_t word, const struct form *f, uint
 	return p + f->key_len;
 }
 
-static bool make_large(struct kv_store *st, const struct form *f, struct draft *d)
+/* Addresses for a long value that has grown to grow on: the next times it is not copied. */
+static uint64_t addresses_for(const struct form *f)
 {
-	struct form wide = *f;
+	if (f->spare == 0 || f->value_len >= GROWN_MOST)
+		return 0;
+	return f->value_len < GROWN_LONG ? f->value_len * (GROWN_TIMES - 1) : GROWN_MOST - f->value_len;
+}
+
+/* An entry in `large`; n bytes of its value are to lie with it. */
+static bool make_large(struct kv_store *st, const struct form *f, uint64_t n, struct draft *d)
+{
 	uint64_t page;
 	uint8_t *block;
 
-	wide.spare = 1;
-	d->word = word_for(&wide);
-	page = extent_alloc(st, head_bytes(d->word) + f->key_len + f->value_len);
+	d->word = WIDE << VALUE_SHIFT | HAS_EXPIRY | HAS_TAG;
+	page = extent_alloc(st, head_bytes(d->word) + f->key_len + n, n == 0 ? 0 : addresses_for(f));
 	if (page == 0)
 		return false;
-	d->slot = page | SLOT_LARGE;
+	d->slot = page | SLOT_LARGE | (f->expiry != 0 ? SLOT_EXPIRY : 0);
 	block = entry_at(st, d->slot);
 	store32(block, BLOCK_BUSY);
 	d->value = write_head(block, d->word, f, 0);
@@ -94,19 +108,31 @@ bool entry_make(struct kv_store *st, const struct form *f, struct draft *d)
 
 	d->word = word_for(f);
 	bytes = head_bytes(d->word) + f->key_len + f->value_len + f->spare;
-	if (bytes > SMALL_MAX) {
-		if (!make_large(st, f, d))
+	if (bytes > SMALL_MAX)
+		return make_large(st, f, f->value_len, d);
+	n = granules_for(bytes);
+	at = arena_alloc(st, n);
+	if (at == 0)
+		return false;
+	d->slot = at | (f->expiry != 0 ? SLOT_EXPIRY : 0);
+	d->value = write_head(small_at(st, at), d->word, f, n);
+	return true;
+}
+
+bool entry_write(struct kv_store *st, const struct form *f, const void *value, struct draft *d)
+{
+	uint64_t lender = f->value_len < KV_PIN_LENGTH ? 0 : extent_lender(st, value, f->value_len);
+
+	if (UNLIKELY(lender != 0)) {
+		if (!make_large(st, f, 0, d))
 			return false;
-	} else {
-		n = granules_for(bytes);
-		at = arena_alloc(st, n);
-		if (at == 0)
-			return false;
-		d->slot = at;
-		d->value = write_head(small_at(st, at), d->word, f, n);
+		extent_borrow(st, d->slot & SLOT_AT, lender, value);
+		return true;
 	}
-	if (f->expiry != 0)
-		d->slot |= SLOT_EXPIRY;
+	if (!entry_make(st, f, d))
+		return false;
+	if (f->value_len != 0)
+		memcpy(d->value, value, f->value_len);
 	return true;
 }
 
@@ -160,14 +186,37 @@ void entry_retag(struct kv_store *st, uint64_t slot, int64_t expiry, uint32_t ta
 
 bool entry_pinned(const struct kv_store *st, uint64_t slot)
 {
-	return (slot & SLOT_LARGE) && extent_at(st, slot & SLOT_AT)->pins != 0;
+	const struct extent *x;
+
+	if (!(slot & SLOT_LARGE))
+		return false;
+	x = extent_at(st, slot & SLOT_AT);
+	return x->pins != 0 || x->borrowers != 0;
+}
+
+/* Whether the bytes of the value from `from` on are this entry's alone.  What others have of
+ * it ends at its present length. */
+static bool owns(const struct kv_store *st, uint64_t slot, const struct entry *e, uint64_t from)
+{
+	const struct extent *x = extent_at(st, slot & SLOT_AT);
+	const struct extent *lender;
+
+	if (x->lender == 0)
+		return from >= e->value_len || !entry_pinned(st, slot);
+	lender = extent_at(st, x->lender);
+	return lender->state == EXTENT_DEAD && lender->borrowers == 1 && lender->pins == 0 &&
+	       (from >= e->value_len || x->pins == 0);
 }
 
 static bool resize_large(struct kv_store *st, uint64_t slot, const struct entry *e, uint64_t n)
 {
-	uint64_t bytes = (uint64_t)(e->value - e->block) + n;
+	uint64_t page = slot & SLOT_AT;
+	uint64_t lender = extent_at(st, page)->lender;
+	uint64_t bytes;
 
-	return bytes > SMALL_MAX / 2 && extent_reach(st, slot & SLOT_AT, bytes);
+	page = lender != 0 ? lender : page;
+	bytes = (uint64_t)(e->value - (st->base[LARGE] + page * PAGE + EXTENT_HEAD)) + n;
+	return bytes > SMALL_MAX / 2 && extent_reach(st, page, bytes);
 }
 
 static bool resize_wide(const struct entry *e, uint64_t n)
@@ -185,16 +234,16 @@ static bool resize_short(const struct entry *e, uint64_t n)
 	return n < WIDE && granules_for(bytes) == short_granules(e->word);
 }
 
-bool entry_resize(struct kv_store *st, uint64_t slot, uint64_t n)
+bool entry_resize(struct kv_store *st, uint64_t slot, uint64_t n, uint64_t from)
 {
 	struct entry e;
 	uint32_t *word;
 
 	entry_read(st, slot, &e);
-	if (n == e.value_len)
-		return !entry_pinned(st, slot);
-	if (entry_pinned(st, slot))
+	if (UNLIKELY(slot & SLOT_LARGE) && !owns(st, slot, &e, from < n ? from : n))
 		return false;
+	if (n == e.value_len)
+		return true;
 	if (slot & SLOT_LARGE ? !resize_large(st, slot, &e, n)
 	    : is_wide(e.word) ? !resize_wide(&e, n)
 			      : !resize_short(&e, n))

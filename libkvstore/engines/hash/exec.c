@@ -124,8 +124,7 @@ static int give_value(struct kv_store *st, struct turn *t)
 	if (n >= KV_PIN_LENGTH && (*t->slot & SLOT_LARGE)) {
 		op->pin = *t->slot & SLOT_AT;
 		op->value = e->value + from;
-		extent_at(st, op->pin)->pins++;
-		st->h->pins++;
+		extent_pin(st, op->pin, e->value + from);
 		return KV_OK;
 	}
 	copy = kv_alloc(t->batch->reply, n);
@@ -182,10 +181,8 @@ static int do_set(struct kv_store *st, struct turn *t)
 		return rc;
 	if (t->slot != NULL)
 		evict_touch(st, t->slot);
-	if (!entry_make(st, &f, &d))
+	if (!entry_write(st, &f, op->value, &d))
 		return KV_NO_MEMORY;
-	if (op->value_len != 0)
-		memcpy(d.value, op->value, op->value_len);
 	entry_finish(st, &d);
 	rc = store_put(st, t->sp, t->hash, t->slot, d.slot, &f);
 	if (rc != KV_OK)

@@ -8,6 +8,10 @@
  *
  * The number of a pin is the page of the extent.  An extent whose entry went while
  * pins are out is DEAD until the last of them is released.
+ *
+ * An entry whose value is that of another one, as after COPY and RENAME, borrows it: its own
+ * extent holds but the key.  The lender never borrows itself, and stays, DEAD if its entry
+ * goes, until the last borrower has gone.
  */
 #include "store.h"
 
@@ -101,18 +105,21 @@ static uint64_t fresh(struct kv_store *st, uint32_t order)
 	return page;
 }
 
-uint64_t extent_alloc(struct kv_store *st, uint64_t n)
+/* A free extent of that order, however much memory it has. */
+static uint64_t take(struct kv_store *st, uint32_t order)
+{
+	uint64_t page = order < ORDERS ? list_take(st, order) : 0;
+
+	return page == 0 && order < ORDERS ? fresh(st, order) : page;
+}
+
+uint64_t extent_alloc(struct kv_store *st, uint64_t n, uint64_t spare)
 {
 	uint64_t pages = pages_for(n);
-	uint32_t order = order_for(pages);
+	bool scarce = st->h->large_top * PAGE > st->segments[LARGE].length / 2;
 	struct extent *x;
-	uint64_t page;
+	uint64_t page = take(st, order_for(scarce ? pages : pages_for(n + spare)));
 
-	if (order >= ORDERS)
-		return 0;
-	page = list_take(st, order);
-	if (page == 0)
-		page = fresh(st, order);
 	if (page == 0)
 		return 0;
 	if (!add_pages(st, page, pages)) {
@@ -124,6 +131,8 @@ uint64_t extent_alloc(struct kv_store *st, uint64_t n)
 	x->state = EXTENT_LIVE;
 	x->pins = 0;
 	x->next = 0;
+	x->lender = 0;
+	x->borrowers = 0;
 	st->h->used += x->pages * PAGE;
 	return page;
 }
@@ -145,13 +154,58 @@ bool extent_reach(struct kv_store *st, uint64_t page, uint64_t n)
 void extent_free(struct kv_store *st, uint64_t page)
 {
 	struct extent *x = extent_at(st, page);
+	uint64_t lender = x->lender;
 
-	if (x->pins != 0) {
+	if (x->pins != 0 || x->borrowers != 0) {
 		x->state = EXTENT_DEAD;
 		return;
 	}
 	st->h->used -= x->pages * PAGE;
 	list_put(st, page);
+	if (lender == 0)
+		return;
+	x = extent_at(st, lender);
+	x->borrowers--;
+	if (x->state == EXTENT_DEAD)
+		extent_free(st, lender);
+}
+
+static struct loan *loan_at(const struct kv_store *st, const void *value)
+{
+	return (struct loan *)(uintptr_t)&st->loans[(uintptr_t)value / PAGE % LOANS];
+}
+
+void extent_pin(struct kv_store *st, uint64_t page, const uint8_t *value)
+{
+	*loan_at(st, value) = (struct loan){value, page};
+	extent_at(st, page)->pins++;
+	st->h->pins++;
+}
+
+uint64_t extent_lender(const struct kv_store *st, const void *value, uint64_t n)
+{
+	const struct loan *loan = loan_at(st, value);
+	const struct extent *x;
+	struct entry e;
+
+	if (n < KV_PIN_LENGTH || loan->value != value)
+		return 0;
+	x = extent_at(st, loan->page);
+	if (x->pins == 0)
+		return 0;
+	entry_read(st, loan->page | SLOT_LARGE, &e);
+	if (loan->value < e.value || n > e.value_len || (uint64_t)(loan->value - e.value) > e.value_len - n)
+		return 0;
+	return x->lender != 0 ? x->lender : loan->page;
+}
+
+void extent_borrow(struct kv_store *st, uint64_t page, uint64_t lender, const uint8_t *value)
+{
+	struct extent *x = extent_at(st, page);
+
+	x->lender = lender;
+	x->lent = (uint64_t)(value - st->base[LARGE]);
+	extent_at(st, lender)->borrowers++;
 }
 
 void extent_unpin(struct kv_store *st, uint64_t page)

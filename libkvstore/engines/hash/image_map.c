@@ -195,6 +195,8 @@ static bool entry_sound(struct kv_store *st, uint64_t slot, int64_t now, bool *g
 		return false;
 	entry_read(st, slot, &e);
 	*gone |= kv_gone(e.expiry, now);
+	if ((slot & SLOT_LARGE) && extent_at(st, slot & SLOT_AT)->lender != 0)
+		return sound(im, first, (uint64_t)(e.key - first) + e.key_len) && sound(im, e.value, e.value_len);
 	return sound(im, first, (uint64_t)(e.value - first) + e.value_len);
 }
 

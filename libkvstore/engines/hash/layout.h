@@ -18,7 +18,8 @@
  *          region and never cross its end, so a region can be walked, emptied
  *          and given back by itself.
  * large    Longer entries, each in an extent of its own whose range of addresses
- *          is a power of two and whose memory is what it needs.
+ *          is a power of two and whose memory is what it needs.  The value may lie in the
+ *          extent of another entry, which it borrows: so a copy under another key is none.
  *
  * Nothing in the files is an address: small blocks are counted in granules,
  * extents in pages, lines of the pool in lines, 0 being none.
@@ -54,9 +55,9 @@
 
 #include "../../kvstore.h"
 
-#define FORMAT "hash-3"
+#define FORMAT "hash-4"
 #define MAGIC 0x31687361682d766bull /* "kv-hash1" */
-#define LAYOUT 3u
+#define LAYOUT 4u
 
 #define PAGE 4096ull
 #define KIB 1024ull
@@ -167,7 +168,10 @@ struct extent {
 	uint64_t pages; /* with memory */
 	uint64_t pins;
 	uint64_t next; /* page of the next free one */
-	uint64_t pad[4];
+	uint64_t lender; /* page of the extent in which the value lies, 0: here */
+	uint64_t lent;   /* where, in bytes of `large` */
+	uint64_t borrowers; /* extents whose values lie here */
+	uint64_t pad;
 };
 
 struct header {
@@ -258,6 +262,14 @@ struct offer_state {
 	uint64_t sum;      /* of all before */
 };
 
+/* A long value that was given out pinned: where, and by which extent. */
+struct loan {
+	const uint8_t *value;
+	uint64_t page;
+};
+
+#define LOANS 64u
+
 /* The open store of this generation; all that is not in the files. */
 struct kv_store {
 	struct header *h;
@@ -271,6 +283,7 @@ struct kv_store {
 	struct space *last; /* the space that was looked up last */
 	uint64_t lacking;   /* bytes that the limit refused last, 0: none since it was set to 0 */
 	uint64_t heat_most; /* SLOT_HEAT when use is noted, else 0 */
+	struct loan loans[LOANS]; /* the latest, by place; see extent_lender() */
 	void (*log)(void *log_host, int level, const char *text);
 	void *log_host;
 	struct kv_segment segments[SEGMENTS];

@@ -82,17 +82,28 @@ static inline uint8_t *small_at(const struct kv_store *st, uint64_t granule)
 
 /* ------------------------------------------------------------------ extents */
 
-/* An extent with room for n bytes after its head: its page, 0 without memory. */
-uint64_t extent_alloc(struct kv_store *st, uint64_t n);
+/* An extent with room for n bytes after its head, and addresses for `spare` more if they can
+ * be had: its page, 0 without memory. */
+uint64_t extent_alloc(struct kv_store *st, uint64_t n, uint64_t spare);
 
-/* Frees it, or has the last release of its pins do so. */
+/* Frees it, or has the last release of its pins and of what was borrowed do so. */
 void extent_free(struct kv_store *st, uint64_t page);
 
 /* Makes it hold n bytes in place, if it can. */
 bool extent_reach(struct kv_store *st, uint64_t page, uint64_t n);
 
+/* Pins the value of the live extent, which begins at `value`. */
+void extent_pin(struct kv_store *st, uint64_t page, const uint8_t *value);
+
 /* Releases one pin; a number that is no pin does nothing. */
 void extent_unpin(struct kv_store *st, uint64_t page);
+
+/* The extent in which n bytes lie that are (a part of) a value of which somebody holds a pin;
+ * 0: it is not known of such. */
+uint64_t extent_lender(const struct kv_store *st, const void *value, uint64_t n);
+
+/* Has the value of an extent lie in another one, at `value`, from now on. */
+void extent_borrow(struct kv_store *st, uint64_t page, uint64_t lender, const uint8_t *value);
 
 /* Gives memory of free extents back; as pool_trim(). */
 uint64_t extent_trim(struct kv_store *st, uint64_t budget, bool *more);
@@ -140,6 +151,9 @@ struct draft {
 /* Finds a place and writes all but the value; false without memory. */
 bool entry_make(struct kv_store *st, const struct form *form, struct draft *draft);
 
+/* The same with its value, which is borrowed where it is a pinned one of this store. */
+bool entry_write(struct kv_store *st, const struct form *form, const void *value, struct draft *draft);
+
 /* The value is written: makes the block live. */
 void entry_finish(struct kv_store *st, const struct draft *draft);
 
@@ -151,13 +165,14 @@ void entry_retag(struct kv_store *st, uint64_t slot, int64_t expiry, uint32_t ta
 /* Whether it is in the long form, that is: has grown, or is long. */
 bool entry_is_wide(const struct entry *e);
 
-/* Makes the value n bytes long in place, zero bytes at its end if it grew; false when
- * it cannot be done or someone holds a pin. */
-bool entry_resize(struct kv_store *st, uint64_t slot, uint64_t n);
+/* Makes the value n bytes long in place, zero bytes at its end if it grew, for bytes from `from`
+ * on to be changed; false when it cannot be done or somebody else reads them. */
+bool entry_resize(struct kv_store *st, uint64_t slot, uint64_t n, uint64_t from);
 
 /* Granules of the live block at `block` in `small`. */
 uint32_t entry_granules(const uint8_t *block);
 
+/* Whether somebody else has the value: its memory stays when the entry goes. */
 bool entry_pinned(const struct kv_store *st, uint64_t slot);
 
 static inline uint8_t *entry_at(const struct kv_store *st, uint64_t slot)
@@ -205,6 +220,12 @@ static inline void entry_read(const struct kv_store *st, uint64_t slot, struct e
 	}
 	e->key = p;
 	e->value = p + e->key_len;
+	if (UNLIKELY(slot & SLOT_LARGE)) {
+		const struct extent *x = extent_at(st, slot & SLOT_AT);
+
+		if (x->lender != 0)
+			e->value = st->base[LARGE] + x->lent;
+	}
 }
 
 /* Whether n bytes are the same; short keys are compared by overlapping words. */

@@ -102,10 +102,8 @@ static int do_replace(struct kv_store *st, struct update *u)
 	f = (struct form){.sid = u->sp->sid, .tag = u->change.tag, .expiry = u->change.expiry,
 			  .key = u->op->key, .key_len = u->op->key_len,
 			  .value_len = u->change.value_len};
-	if (!entry_make(st, &f, &d))
+	if (!entry_write(st, &f, u->change.value, &d))
 		return KV_NO_MEMORY;
-	if (f.value_len != 0)
-		memcpy(d.value, u->change.value, f.value_len);
 	return publish(st, u, &f, &d, KV_REPLACE);
 }
 
@@ -172,7 +170,7 @@ static int do_patch(struct kv_store *st, struct update *u)
 		return KV_TOO_LARGE;
 	if (c->patch_offset > c->value_len || c->patch_len > c->value_len - c->patch_offset)
 		return KV_ERROR;
-	if (u->old != NULL && can_retag(st, u) && entry_resize(st, *u->old, c->value_len)) {
+	if (u->old != NULL && can_retag(st, u) && entry_resize(st, *u->old, c->value_len, c->patch_offset)) {
 		if (c->patch_len != 0)
 			memmove(u->entry.value + c->patch_offset, c->value, c->patch_len);
 		retag_here(st, u, c->value_len);

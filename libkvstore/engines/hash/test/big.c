@@ -265,6 +265,151 @@ static void long_values(void)
 	hash_close(st, 0);
 }
 
+static const uint8_t *place_of(kv_store *st, const char *key)
+{
+	uint64_t len = strlen(key);
+	const uint64_t *slot = index_find(st, space_find(st, 0), hash_key(st->h->seed, key, len), key, len);
+	struct entry e;
+
+	MUST(slot != NULL);
+	entry_read(st, *slot, &e);
+	return e.value;
+}
+
+static struct kv_op set_value(kv_store *st, const char *key, const void *value, uint64_t len)
+{
+	struct kv_op op = on(KV_SET, 0, key, strlen(key));
+
+	op.value = value;
+	op.value_len = len;
+	op = one(st, op);
+	MUST(op.status == KV_OK);
+	return op;
+}
+
+/* Sets `to` to what `from` is, as COPY does. */
+static void copy_value(kv_store *st, const char *from, const char *to)
+{
+	struct kv_op got = one(st, on(KV_GET, 0, from, strlen(from)));
+
+	MUST(got.status == KV_OK && got.pin != 0);
+	set_value(st, to, got.value, got.value_len);
+	hash_release(st, &got.pin, 1);
+	verify_store(st);
+}
+
+static int append_to(kv_store *st, const char *key)
+{
+	struct kv_op op = on(KV_UPDATE, 0, key, strlen(key));
+
+	op.update = append_byte;
+	op.arg = (char *)"+";
+	return one(st, op).status;
+}
+
+static int expire_later(void *arg, const struct kv_entry *entry, struct kv_change *change)
+{
+	(void)arg;
+	(void)entry;
+	change->expiry = NOW + 1000000;
+	return KV_RETAG;
+}
+
+/* A copy of a long value is none: both are what they were whatever becomes of the other. */
+static void shared_values(void)
+{
+	kv_store *st = store_open();
+	uint64_t len = 64 * MIB - 1000; /* of which the extent has room to grow */
+	char *value = malloc(len);
+	const uint8_t *at;
+	uint64_t held;
+
+	MUST(value != NULL);
+	memset(value, 'x', len);
+	set_value(st, "a", value, len);
+	at = place_of(st, "a");
+	held = st->h->committed;
+	copy_value(st, "a", "b");
+	copy_value(st, "b", "a long name of another length");
+	MUST(place_of(st, "b") == at && place_of(st, "a long name of another length") == at);
+	MUST(st->h->committed < held + MIB);
+	MUST(one(st, on(KV_DELETE, 0, "a", 1)).status == KV_OK);
+	copy_value(st, "b", "b");
+	MUST(place_of(st, "b") == at && memcmp(at, value, len) == 0);
+	MUST(append_to(st, "b") == KV_OK); /* two have it */
+	MUST(place_of(st, "b") != at && place_of(st, "a long name of another length") == at);
+	MUST(memcmp(place_of(st, "b"), value, len) == 0 && memcmp(at, value, len) == 0);
+	MUST(append_to(st, "a long name of another length") == KV_OK); /* it is the last */
+	MUST(place_of(st, "a long name of another length") == at && at[len] == '+');
+	verify_store(st);
+	MUST(one(st, on(KV_DELETE, 0, "b", 1)).status == KV_OK);
+	MUST(one(st, on(KV_DELETE, 0, "a long name of another length", 29)).status == KV_OK);
+	settle(st, NOW);
+	MUST(st->h->committed < MIB && st->h->entries == 0);
+	verify_store(st);
+	free(value);
+	hash_close(st, 0);
+}
+
+/* What changes beside a long value, or behind it, does not copy it, whoever reads it. */
+static void changed_in_place(void)
+{
+	kv_store *st = store_open();
+	uint64_t len = 3 * MIB;
+	char *value = malloc(len);
+	struct kv_op got, op = on(KV_UPDATE, 0, "a", 1);
+	const uint8_t *at;
+
+	MUST(value != NULL);
+	memset(value, 'x', len);
+	set_value(st, "a", value, len);
+	at = place_of(st, "a");
+	got = one(st, on(KV_GET, 0, "a", 1));
+	op.update = expire_later;
+	MUST(one(st, op).status == KV_OK && append_to(st, "a") == KV_OK);
+	MUST(place_of(st, "a") == at && one(st, on(KV_META, 0, "a", 1)).expiry == NOW + 1000000);
+	MUST(got.value_len == len && memcmp(got.value, value, len) == 0);
+	hash_release(st, &got.pin, 1);
+	verify_store(st);
+	free(value);
+	hash_close(st, 0);
+}
+
+static int append_half(void *arg, const struct kv_entry *entry, struct kv_change *change)
+{
+	change->value = arg;
+	change->patch_offset = entry->value_len;
+	change->patch_len = entry->value_len / 2;
+	change->value_len = change->patch_offset + change->patch_len;
+	return KV_PATCH;
+}
+
+/* A value that grows to the longest there is: what is copied meanwhile is short. */
+static void grows_long(void)
+{
+	kv_store *st = store_open();
+	char *more = malloc(128 * MIB);
+	struct kv_op op = on(KV_UPDATE, 0, "a", 1);
+	uint64_t len = 1000, copied = 0;
+	const uint8_t *at;
+
+	MUST(more != NULL);
+	memset(more, 'y', 128 * MIB);
+	set_value(st, "a", more, len);
+	op.update = append_half;
+	op.arg = more;
+	while (len < 200 * MIB) {
+		at = place_of(st, "a");
+		MUST(one(st, op).status == KV_OK);
+		copied = place_of(st, "a") != at ? len : copied; /* the last time */
+		len += len / 2;
+	}
+	MUST(copied < 32 * MIB);
+	verify_store(st);
+	free(more);
+	hash_close(st, 0);
+}
+
 /* Sizes that change all the time do not make the store grow without bound. */
 static void mixed_sizes(void)
 {
@@ -354,6 +499,9 @@ int main(void)
 	many_spaces();
 	append();
 	long_values();
+	shared_values();
+	changed_in_place();
+	grows_long();
 	mixed_sizes();
 	printf("big: ok\n");
 	return 0;

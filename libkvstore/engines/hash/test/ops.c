@@ -102,6 +102,16 @@ static void plan_update(struct world *w, struct step *s)
 	s->op->arg = p;
 }
 
+/* Makes the value that is to be set, or a part of it, one that was given out pinned. */
+static void draw_pinned(struct world *w, struct kv_op *op)
+{
+	const struct pinned *p = &w->pins[draw(w, w->pin_count)];
+	uint64_t from = draw(w, 2) ? 0 : draw(w, p->len);
+
+	op->value = p->value + from;
+	op->value_len = draw(w, 4) ? p->len - from : draw(w, p->len - from);
+}
+
 static void draw_step(struct world *w, struct step *s, struct kv_op *op, uint32_t range,
 		      unsigned grow)
 {
@@ -126,6 +136,8 @@ static void draw_step(struct world *w, struct step *s, struct kv_op *op, uint32_
 	if (kind < grow) {
 		op->code = KV_SET;
 		op->flags = draw(w, 4) ? 0 : KV_OP_KEEP_EXPIRY;
+		if (w->pin_count != 0 && draw(w, 20) == 0)
+			draw_pinned(w, op);
 	} else if (kind < 75) {
 		op->code = draw(w, 3) ? KV_GET : KV_META;
 		op->offset = draw(w, 3) ? 0 : draw_length(w);

@@ -19,6 +19,8 @@ struct tally {
 	uint64_t listed; /* free blocks long enough for a list */
 	uint64_t bytes;  /* of live blocks and extents */
 	uint64_t pins;
+	uint64_t borrowers;
+	uint64_t borrowing;
 };
 
 static void walk_region(const struct kv_store *st, uint32_t r, struct tally *t)
@@ -95,6 +97,19 @@ static void walk_bins(const struct kv_store *st, const struct tally *t)
 	CHECK(listed == t->listed);
 }
 
+/* An entry that borrows its value: from one that does not, and all of it lies there. */
+static void check_loan(const struct kv_store *st, uint64_t page)
+{
+	const struct extent *x = extent_at(st, page);
+	const struct extent *lender = extent_at(st, x->lender);
+	struct entry e;
+
+	entry_read(st, page | SLOT_LARGE, &e);
+	CHECK(x->lender < st->h->large_top && x->lender != page && lender->lender == 0);
+	CHECK(lender->borrowers != 0 && (lender->state == EXTENT_LIVE || lender->state == EXTENT_DEAD));
+	CHECK(x->lent >= x->lender * PAGE && x->lent + e.value_len <= (x->lender + lender->pages) * PAGE);
+}
+
 static void walk_large(const struct kv_store *st, struct tally *t)
 {
 	uint64_t page = 1;
@@ -104,16 +119,21 @@ static void walk_large(const struct kv_store *st, struct tally *t)
 
 		CHECK(x->state >= EXTENT_LIVE && x->state <= EXTENT_CLEAN);
 		CHECK(x->pages >= 1 && x->pages <= 1ull << x->order);
-		CHECK(x->pins == 0 || x->state <= EXTENT_DEAD);
-		CHECK(x->state != EXTENT_DEAD || x->pins != 0);
+		CHECK((x->pins == 0 && x->borrowers == 0) || x->state <= EXTENT_DEAD);
+		CHECK(x->state != EXTENT_DEAD || x->pins != 0 || x->borrowers != 0);
 		t->pins += x->pins;
+		if (x->state <= EXTENT_DEAD && x->lender != 0) {
+			check_loan(st, page);
+			t->borrowing++;
+		}
+		t->borrowers += x->state <= EXTENT_DEAD ? x->borrowers : 0;
 		t->live += x->state == EXTENT_LIVE;
 		if (x->state == EXTENT_LIVE || x->state == EXTENT_DEAD)
 			t->bytes += x->pages * PAGE;
 		page += 1ull << x->order;
 	}
 	CHECK(page == st->h->large_top);
-	CHECK(t->pins == st->h->pins);
+	CHECK(t->pins == st->h->pins && t->borrowers == t->borrowing);
 }
 
 /* What the walk of one table found. */
