@@ -157,8 +157,10 @@ type Call struct {
 // Reply says how the answer to one request is made. Exactly one of Fixed,
 // Render and Step is set when planning ends.
 type Reply struct {
-	// Fixed is a complete reply.
+	// Fixed is a complete reply, but for Refs.
 	Fixed []byte
+	// Refs are what a Step's reply refers to between bytes of Fixed. Set by the server.
+	Refs []resp.Ref
 	// Render makes the reply from the results.
 	Render func(w *resp.Writer, b *batch.Batch, r *Reply)
 	// Step runs while the lane is held, with all earlier operations done.
@@ -214,6 +216,10 @@ type Store interface {
 	Has(capability uint64) bool
 	// EngineName is for messages.
 	EngineName() string
+	// Generation is a number that stays while cursors of walks are good, Moves one
+	// that stays while no entry comes, changes, goes or has another place.
+	Generation() uint64
+	Moves() uint64
 }
 
 // Host is what commands need of the server around them: figures, settings,
@@ -264,6 +270,12 @@ type Exec struct {
 	// values that it does not put into the reply.
 	Release func(pin uint64)
 
+	// Continue has slice called between the requests of others until it returns
+	// true, each time with an Exec whose batch is empty; what it wrote then is the
+	// reply of r, and the connection is not read before. nil: nothing may come
+	// between, as in a transaction or a script. For commands marked AnsweredLater.
+	Continue func(r *Reply, slice func(x *Exec) bool)
+
 	ran int // operations of Batch that were carried out
 	// Later returns the function that answers a request after its Step has
 	// returned with Pending set. It may be called from any goroutine, once.
@@ -305,5 +317,5 @@ func (x *Exec) Run() error {
 // Start makes x ready for the next Step: the batch is empty again.
 func (x *Exec) Start(now int64, w *resp.Writer) {
 	x.Batch.Reset()
-	x.Now, x.W, x.ran = now, w, 0
+	x.Now, x.W, x.ran, x.Continue = now, w, 0, nil
 }

@@ -13,30 +13,6 @@ const (
 	randomTries  = 16
 )
 
-func planKeys(c *Call) {
-	c.Keep()
-	c.Reply.Step = stepKeys
-}
-
-// stepKeys walks the whole database while the lane is held, as in Redis.
-func stepKeys(x *Exec, r *Reply) {
-	var found resp.Writer
-	n := 0
-	pattern := r.Args[1]
-	all := len(pattern) == 1 && pattern[0] == '*'
-	ok := x.walk(r.DB, func(it *batch.Item) bool {
-		if key := it.KeyBytes(); all || Match(pattern, key, false) {
-			found.Bulk(key)
-			n++
-		}
-		return true
-	})
-	if ok {
-		x.W.Array(n)
-		x.W.Raw(found.Buf)
-	}
-}
-
 // walk calls fn with every entry of a database until it returns false. When
 // the engine fails the error is the reply and walk returns false.
 func (x *Exec) walk(space uint32, fn func(it *batch.Item) bool) bool {

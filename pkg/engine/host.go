@@ -54,6 +54,7 @@ type Host struct {
 	failed error                 // guarded by lane; the store is unusable
 	wrote  bool                  // guarded by lane; something was ever written into this store
 	execs  uint64                // guarded by lane; batches carried out
+	moves  uint64                // guarded by lane; calls that may have changed an entry
 	latest int64                 // guarded by lane; the highest now there was
 	pins   pinTable              // guarded by lane, but for its queue
 	house  *batch.Batch          // guarded by lane; events of Maintain
@@ -194,6 +195,9 @@ func (h *Host) Exec(b *batch.Batch, from, to int, now int64) error {
 		h.wrote = true
 		h.weigh()
 	}
+	if b.Writes() > 0 || lastEvent(sealed) != mark {
+		h.moves++
+	}
 	if h.copy != nil {
 		h.copy.follow(b, from, to, now, eventsAfter(sealed, mark))
 	}
@@ -270,6 +274,14 @@ func (h *Host) Has(caps uint64) bool {
 // EngineName is the serving engine's name, for messages. The lane is held.
 func (h *Host) EngineName() string { return h.cur.lib.info.Name }
 
+// Generation is the number of the serving generation, within which cursors of
+// walks are good. The lane is held.
+func (h *Host) Generation() uint64 { return h.cur.number }
+
+// Moves is a number that stays while no entry comes, changes, goes, or has
+// its place changed by housekeeping. The lane is held.
+func (h *Host) Moves() uint64 { return h.moves }
+
 // Maintain does a slice of housekeeping, about budget entries long. more: there
 // is work left; next: when there may be some again, in milliseconds since
 // 1970, 0 when something was written. The lane is held.
@@ -279,6 +291,7 @@ func (h *Host) Maintain(now int64, budget uint64) (more bool, next int64) {
 	}
 	h.latest = max(h.latest, now)
 	h.house.Reset()
+	h.moves++
 	sealed := h.house.Seal(0, 0, now)
 	m := batch.MaintainHeader{Size: maintainSize, Budget: budget, Now: now}
 	m.Events = (*(**batch.Header)(unsafe.Pointer(&sealed))).Events

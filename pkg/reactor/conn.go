@@ -46,13 +46,16 @@ type refusal struct {
 type chunk struct {
 	data []byte
 	pin  uint64 // given back to the handler when written, 0: none
+	own  bool   // data lies on the heap, and nobody changes it
 }
 
-// Ref is output to be written between Buf[:At] and Buf[At:] of a Send.
+// Ref is output to be written between Buf[:At] and Buf[At:] of a Send. It is
+// good until its Pin is released; without one until the tick ends, or, Own, for ever.
 type Ref struct {
 	At   int
 	Data []byte
 	Pin  uint64
+	Own  bool
 }
 
 // Closing says that the connection closes when its output is written.

@@ -76,7 +76,8 @@ func (r *Reactor) letGo(c *Conn, done uint64, text []byte) bool {
 func (r *Reactor) holdBack(c *Conn, buf []byte, refs []Ref) {
 	h := heldBack{mark: r.mark, replies: r.replies, buf: append([]byte(nil), buf...), n: len(buf)}
 	for _, ref := range refs {
-		if ref.Pin == 0 {
+		if ref.Pin == 0 && !ref.Own {
+			ref.Own = true
 			ref.Data = append([]byte(nil), ref.Data...)
 		}
 		h.refs = append(h.refs, ref)

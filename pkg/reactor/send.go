@@ -8,7 +8,7 @@ import (
 
 // Send writes buf with refs in their places to c, and keeps what the socket
 // does not take. buf is copied where it must be kept; so are references
-// without a pin. Pins are given to [Handler.Unpin] when written or dropped.
+// without a pin that are not Own. Pins are given to [Handler.Unpin] when written or dropped.
 func (r *Reactor) Send(c *Conn, buf []byte, refs []Ref) {
 	if c.dead {
 		r.unpinAll(refs)
@@ -78,8 +78,9 @@ func (r *Reactor) sendRefs(c *Conn, buf []byte, refs []Ref) {
 	}
 	// What is left outlives the tick: own it.
 	for i := range c.out {
-		if c.out[i].pin == 0 {
+		if c.out[i].pin == 0 && !c.out[i].own {
 			c.out[i].data = append([]byte(nil), c.out[i].data...)
+			c.out[i].own = true
 		}
 	}
 }
@@ -88,11 +89,11 @@ func (r *Reactor) sendRefs(c *Conn, buf []byte, refs []Ref) {
 func (r *Reactor) enqueueViews(c *Conn, buf []byte, refs []Ref) {
 	at := 0
 	for _, ref := range refs {
-		r.push(c, buf[at:ref.At], 0)
-		r.push(c, ref.Data, ref.Pin)
+		r.push(c, chunk{data: buf[at:ref.At]})
+		r.push(c, chunk{ref.Data, ref.Pin, ref.Own})
 		at = ref.At
 	}
-	r.push(c, buf[at:], 0)
+	r.push(c, chunk{data: buf[at:]})
 }
 
 // enqueue appends copies of the pieces, without the first skip bytes of buf
@@ -101,8 +102,8 @@ func (r *Reactor) enqueue(c *Conn, buf []byte, refs []Ref, skip int) {
 	at := 0
 	for _, ref := range refs {
 		r.pushCopy(c, buf[at:ref.At])
-		if ref.Pin != 0 {
-			r.push(c, ref.Data, ref.Pin)
+		if ref.Pin != 0 || ref.Own {
+			r.push(c, chunk{ref.Data, ref.Pin, ref.Own})
 		} else {
 			r.pushCopy(c, ref.Data)
 		}
@@ -112,15 +113,15 @@ func (r *Reactor) enqueue(c *Conn, buf []byte, refs []Ref, skip int) {
 	r.outputWaits(c)
 }
 
-func (r *Reactor) push(c *Conn, data []byte, pin uint64) {
-	if len(data) == 0 {
-		if pin != 0 {
-			r.handler.Unpin(pin)
+func (r *Reactor) push(c *Conn, k chunk) {
+	if len(k.data) == 0 {
+		if k.pin != 0 {
+			r.handler.Unpin(k.pin)
 		}
 		return
 	}
-	c.out = append(c.out, chunk{data: data, pin: pin})
-	c.add(len(data), pin)
+	c.out = append(c.out, k)
+	c.add(len(k.data), k.pin)
 }
 
 // add counts n bytes more, or fewer, to be written. Pinned ones lie in the
@@ -134,14 +135,14 @@ func (c *Conn) add(n int, pin uint64) {
 
 // pushCopy appends a copy, joined to the last chunk where that is small.
 func (r *Reactor) pushCopy(c *Conn, data []byte) {
-	if n := len(c.out); n > 0 && c.out[n-1].pin == 0 && cap(c.out[n-1].data)-len(c.out[n-1].data) >= len(data) {
+	if n := len(c.out); n > 0 && c.out[n-1].pin == 0 && !c.out[n-1].own && cap(c.out[n-1].data)-len(c.out[n-1].data) >= len(data) {
 		c.out[n-1].data = append(c.out[n-1].data, data...)
 		c.add(len(data), 0)
 		return
 	}
 	own := make([]byte, len(data), max(len(data), 16<<10))
 	copy(own, data)
-	r.push(c, own, 0)
+	r.push(c, chunk{data: own})
 }
 
 // flush writes what it can of c.out, up to a tick's share; true when something

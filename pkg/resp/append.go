@@ -20,6 +20,7 @@ type Ref struct {
 	At   int
 	Data []byte // valid until the tick ends, or until Pin is released
 	Pin  uint64 // 0: none
+	Own  bool   // Data stays as it is for ever: it lies on the heap
 }
 
 // RefLength is the length from which a value is referred to, not copied.
@@ -109,6 +110,29 @@ func (w *Writer) Value(b []byte, pin uint64) {
 	w.line('$', int64(len(b)))
 	w.Refs = append(w.Refs, Ref{At: len(w.Buf), Data: b, Pin: pin})
 	w.crlf()
+}
+
+// Join appends what another writer has, by reference where it is long. head is
+// its Buf, which must not change any more; what its Refs have outlives the tick.
+func (w *Writer) Join(head []byte, refs []Ref) {
+	at := 0
+	for _, ref := range refs {
+		w.Whole(head[at:ref.At])
+		at = ref.At
+		ref.At = len(w.Buf)
+		w.Refs = append(w.Refs, ref)
+	}
+	w.Whole(head[at:])
+}
+
+// Whole appends ready protocol bytes that never change, by reference where they
+// are long.
+func (w *Writer) Whole(b []byte) {
+	if len(b) < RefLength {
+		w.Buf = append(w.Buf, b...)
+		return
+	}
+	w.Refs = append(w.Refs, Ref{At: len(w.Buf), Data: b[:len(b):len(b)], Own: true})
 }
 
 // Drop gives a pin back with the reply, of a value that is not written.

@@ -153,6 +153,8 @@ func (w *worker) renderOne(r *command.Reply) {
 	w.out.Proto = r.Proto
 	at, refs := len(w.out.Buf), len(w.out.Refs)
 	switch {
+	case r.Step != nil: // its own memory, and maybe much
+		w.out.Join(r.Fixed, r.Refs)
 	case r.Fixed != nil:
 		w.out.Raw(r.Fixed)
 	case r.Render != nil:

@@ -17,6 +17,8 @@ func (s store) Scan(sc *batch.Scan) error             { return s.w.s.o.Engine.Sc
 func (s store) Stat(space uint32) (batch.Stat, error) { return s.w.s.o.Engine.Stat(space) }
 func (s store) Has(capability uint64) bool            { return s.w.s.o.Engine.Has(capability) }
 func (s store) EngineName() string                    { return s.w.s.o.Engine.EngineName() }
+func (s store) Generation() uint64                    { return s.w.s.o.Engine.Generation() }
+func (s store) Moves() uint64                         { return s.w.s.o.Engine.Moves() }
 
 // host is the server as commands see it in their Steps.
 type host struct{ w *worker }

@@ -37,6 +37,10 @@ type Engine interface {
 	Stat(space uint32) (batch.Stat, error)
 	Has(capability uint64) bool
 	EngineName() string
+	// Generation is the number of the generation that serves; Moves one that
+	// stays while no entry comes, changes or goes. The lane is held.
+	Generation() uint64
+	Moves() uint64
 	// Maintain does a slice of housekeeping; next is when there may be more
 	// (milliseconds since 1970), 0: when something is written.
 	Maintain(now int64, budget uint64) (more bool, next int64)

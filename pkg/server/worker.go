@@ -2,6 +2,7 @@ package server
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -421,13 +422,14 @@ func (w *worker) step(r *command.Reply, cl *client) {
 	w.current = cl
 	x.Start(w.now, &resp.Writer{Proto: r.Proto})
 	x.Later = func(r *command.Reply) func(func(*resp.Writer)) { return w.later(cl, r.Muted) }
+	x.Continue = func(r *command.Reply, slice func(x *command.Exec) bool) { w.goOn(cl, r, slice) }
 	r.Step(x, r)
 	r.Took = int64(time.Since(from))
 	w.stats.laneNS -= r.Took
 	if r.Pending {
 		return
 	}
-	r.Fixed = w.flatten(x.W)
+	r.Fixed, r.Refs = w.detach(x.W)
 	w.countEvents(w.inner.Events())
 	w.changed(w.inner.Writes())
 	if r.Cmd != nil && r.Cmd.Flags&(command.LoadsCode|command.AnsweredLater) != 0 {
@@ -452,6 +454,28 @@ func (w *worker) flatten(x *resp.Writer) []byte {
 	return append(flat, x.Buf[at:]...)
 }
 
+// lasts tells whether what is referred to is there when the tick has ended.
+func lasts(ref resp.Ref) bool { return ref.Pin != 0 || ref.Own }
+
+// detach is what was written, to be kept after the tick: copied is only what
+// would not be there any more.
+func (w *worker) detach(x *resp.Writer) (buf []byte, kept []resp.Ref) {
+	if !slices.ContainsFunc(x.Refs, func(ref resp.Ref) bool { return !lasts(ref) }) {
+		return x.Buf, x.Refs
+	}
+	at := 0
+	for _, ref := range x.Refs {
+		buf = append(buf, x.Buf[at:ref.At]...)
+		at, ref.At = ref.At, len(buf)
+		if lasts(ref) {
+			kept = append(kept, ref)
+		} else {
+			buf = append(buf, ref.Data...)
+		}
+	}
+	return append(buf, x.Buf[at:]...), kept
+}
+
 // later returns the function that answers cl's pending request, from any
 // goroutine, and lets the connection go on.
 func (w *worker) later(cl *client, muted bool) func(func(*resp.Writer)) {
@@ -459,12 +483,53 @@ func (w *worker) later(cl *client, muted bool) func(func(*resp.Writer)) {
 		_ = w.r.Post(func() { // ended: there is nobody left to answer
 			out := resp.Writer{Proto: cl.Proto}
 			reply(&out)
-			if flat := w.flatten(&out); !muted {
-				w.r.Send(cl.conn, flat, nil)
-			}
-			w.r.Resume(cl.conn)
+			w.answerLater(cl, &out, muted)
 		})
 	}
+}
+
+// answerLater sends a reply between ticks, and lets the connection go on.
+func (w *worker) answerLater(cl *client, out *resp.Writer, muted bool) {
+	if muted {
+		w.mute(out, 0, 0)
+	}
+	if len(out.Buf) > 0 || len(out.Refs) > 0 {
+		w.r.Send(cl.conn, out.Buf, w.references(out.Refs))
+	}
+	w.r.Resume(cl.conn)
+}
+
+// references is what the reactor is given to send; good until the next call.
+func (w *worker) references(refs []resp.Ref) []reactor.Ref {
+	w.refs = w.refs[:0]
+	for _, ref := range refs {
+		w.refs = append(w.refs, reactor.Ref(ref))
+	}
+	return w.refs
+}
+
+// goOn has a request carried out in slices between the ticks; see [command.Exec].
+func (w *worker) goOn(cl *client, r *command.Reply, slice func(x *command.Exec) bool) {
+	r.Pending = true
+	out, muted := &resp.Writer{Proto: r.Proto}, r.Muted
+	var next func()
+	next = func() {
+		if cl.gone {
+			return
+		}
+		e := w.s.o.Engine
+		e.Lock()
+		w.now = time.Now().UnixMilli()
+		w.exec.Start(w.now, out)
+		done := slice(&w.exec)
+		e.Unlock()
+		if done {
+			w.answerLater(cl, out, muted)
+		} else {
+			_ = w.r.Post(next) // not ended: this is its goroutine
+		}
+	}
+	_ = w.r.Post(next)
 }
 
 // countEvents notes what the engine removed of its own accord.
@@ -503,11 +568,7 @@ func (w *worker) Answer(c *reactor.Conn) {
 		}
 		return
 	}
-	w.refs = w.refs[:0]
-	for _, ref := range out.Refs {
-		w.refs = append(w.refs, reactor.Ref(ref))
-	}
-	w.r.Send(c, out.Buf, w.refs)
+	w.r.Send(c, out.Buf, w.references(out.Refs))
 }
 
 // mute takes back the reply that begins at `at`: its client does not want it.

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"kvstored/pkg/client"
 	"kvstored/pkg/engine/enginetest"
 	"kvstored/tests/daemontest"
@@ -116,6 +118,50 @@ func (c *conn) do(want string, words ...any) {
 	c.send(words...)
 	if got := c.line(); got != want {
 		c.t.Fatalf("%.60v: %.200s, want %s", words, got, want)
+	}
+}
+
+// answered tells whether a reply has begun to arrive.
+func (c *conn) answered() bool {
+	c.t.Helper()
+	if c.in.Buffered() > 0 {
+		return true
+	}
+	raw, err := c.net.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ready := false
+	err = raw.Control(func(fd uintptr) {
+		n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		ready = n > 0
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return ready
+}
+
+// beside sends small requests until the large one that c has sent is answered,
+// and returns how many were answered before. One more may be on its way
+// when the large one is carried out, and one is answered after it.
+func (w *world) beside() (n int) {
+	w.t.Helper()
+	other := dial(w.t, w.d.Socket)
+	for !w.c.answered() {
+		other.do("+PONG", "PING")
+		n++
+	}
+	return n
+}
+
+// mustLetPass fails the test when no small requests of others are answered while
+// the one with these words is carried out.
+func (w *world) mustLetPass(words ...any) {
+	w.t.Helper()
+	w.c.send(words...)
+	if n := w.beside(); n < 5 {
+		w.t.Errorf("%v: %d small requests were answered beside it, want some", words, n)
 	}
 }
 
