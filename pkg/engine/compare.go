@@ -78,13 +78,59 @@ func (c *copying) findExtras(now int64) error {
 		return err
 	}
 	for i := range b.Len() {
-		if op := b.Op(i); op.Status == batch.NotFound {
+		switch op := b.Op(i); op.Status {
+		case batch.OK:
+		case batch.NotFound:
 			return c.unlike(keyName(op.Space, op.KeyBytes()) + " should not be there")
-		} else if op.Status != batch.OK {
+		case batch.Corrupt:
+			return c.damaged(c.old, op.Space, op.KeyBytes())
+		default:
 			return c.unlike(fmt.Sprintf("%s cannot be read: %s", keyName(op.Space, op.KeyBytes()), op.Status))
 		}
 	}
 	return nil
+}
+
+// damagedAt refuses the copy because of the entry where the walk over g stands:
+// one that fails its checks. The lane is held.
+func (c *copying) damagedAt(g *generation, now int64) error {
+	space := c.scan.Space
+	c.scan.Budget, c.scan.Flags = 1, 0
+	b := c.reread
+	b.Reset()
+	defer b.Reset()
+	if g.store.scan(c.scan.Prepare()) == batch.OK {
+		c.scan.Items(func(it *batch.Item) bool {
+			b.Get(it.Space, it.KeyBytes())
+			return true
+		})
+	}
+	if b.Len() > 0 && g.store.exec(b.Seal(0, b.Len(), now)) == batch.OK {
+		defer c.unpin(g, b)
+		for i := range b.Len() {
+			if op := b.Op(i); op.Status == batch.Corrupt {
+				return c.damaged(g, op.Space, op.KeyBytes())
+			}
+		}
+	}
+	option := databaseOption(space)
+	return refuse("its key is damaged, too", "FLUSHDB and put the data back from a backup, or move what is whole: kvctl"+option+" export FILE, kvctl"+
+		option+" FLUSHDB, kvctl"+option+" import FILE; then reload again",
+		"%s: %s cannot read an entry of database %d", c.next.image.Path, g.title(), space)
+}
+
+// damaged refuses the copy because of an entry that fails its checks.
+func (c *copying) damaged(g *generation, space uint32, key []byte) error {
+	return refuse("its entry is damaged", "put the data back from a backup, or remove that key: kvctl"+databaseOption(space)+" DEL KEY; then reload again",
+		"%s: %s cannot read %s", c.next.image.Path, g.title(), keyName(space, key))
+}
+
+// databaseOption has kvctl use a database.
+func databaseOption(space uint32) string {
+	if space == 0 {
+		return ""
+	}
+	return fmt.Sprint(" -n ", space)
 }
 
 // keyName names a key in a message: `key "name"`, with the database unless

@@ -229,32 +229,43 @@ func (c *copying) unfit(g *generation, doing, why string) error {
 func (c *copying) slice(g *generation, visit func(now int64) error) (more bool, err error) {
 	c.s.takeLane()
 	began := time.Now()
-	err = c.step(g, visit)
-	more = c.scan.Cursor != 0
+	again, err := c.step(g, visit)
+	more = again || c.scan.Cursor != 0
 	execs := c.h.execs
 	took := c.s.leaveLane(began)
-	c.tune(took)
+	if again {
+		c.budget = 1
+	} else {
+		c.tune(took)
+	}
 	c.giveWay(took, execs)
 	return more, err
 }
 
-// step is the slice itself. The lane is held.
-func (c *copying) step(g *generation, visit func(now int64) error) error {
+// step is the slice itself; again: it met damage, and is to be repeated with one
+// entry only, so that what is damaged can be named. The lane is held.
+func (c *copying) step(g *generation, visit func(now int64) error) (again bool, err error) {
 	if c.err != nil {
-		return c.err
+		return false, c.err
 	}
 	if c.h.failed != nil {
-		return c.h.failed
+		return false, c.h.failed
 	}
-	now := c.h.now()
+	now, from := c.h.now(), c.scan.Cursor
 	c.scan.Budget, c.scan.BudgetBytes, c.scan.Now = c.budget, sliceBytes, now
-	if status := g.store.scan(c.scan.Prepare()); status != batch.OK {
-		return c.unfit(g, "list its entries", status.String())
+	switch status := g.store.scan(c.scan.Prepare()); {
+	case status == batch.Corrupt && c.budget > 1:
+		c.scan.Cursor = from
+		return true, nil
+	case status == batch.Corrupt:
+		c.scan.Cursor = from
+		return false, c.damagedAt(g, now)
+	case status != batch.OK:
+		return false, c.unfit(g, "list its entries", status.String())
+	case c.scan.Count == 0:
+		return false, nil
 	}
-	if c.scan.Count == 0 {
-		return nil
-	}
-	return visit(now)
+	return false, visit(now)
 }
 
 // tune fits the budget to how long the last slice took. One slice that the
@@ -384,6 +395,8 @@ func (c *copying) carryOver(now int64) error {
 			c.put.Set(op.Space, op.KeyBytes(), op.ValueBytes(), op.Expiry, op.Tag, 0)
 		case batch.NotFound:
 			c.put.Delete(op.Space, op.KeyBytes())
+		case batch.Corrupt:
+			return c.damaged(c.old, op.Space, op.KeyBytes())
 		default:
 			return fmt.Errorf("%s cannot read %s: %s", c.old.title(), keyName(op.Space, op.KeyBytes()), op.Status)
 		}

@@ -77,10 +77,14 @@ bool record_whole(const struct record *record, const char *key, uint64_t value_l
 	return record->sum == 0 || record->sum == sum_of(record, key, value_len);
 }
 
-bool place_whole(const struct place *place)
+bool long_whole(kv_store *store, const struct place *place)
 {
-	return record_whole(&place->record, place->value - place->record.key_len,
-			    place->value_len);
+	if (place->value_len <= SUM_AT_ONCE ||
+	    record_whole(&place->record, place->value - place->record.key_len, place->value_len))
+		return true;
+	damage_tell(store, place->space_id, key_hash(store, place->key, place->key_len), place->key,
+		    place->key_len);
+	return false;
 }
 
 void place_seal(kv_store *store, const struct place *place)
@@ -92,48 +96,55 @@ void place_seal(kv_store *store, const struct place *place)
 	journal_set(store, place);
 }
 
-/* Whether the record that was read is of the place's key; takes it if so. */
-static int take_if_same(struct place *place, MDB_val data)
+/* What a record is to the key that is looked for. */
+enum match { OTHER, SAME, DAMAGED };
+
+/* Takes the record if it is of the place's key.  A damaged one is OTHER only when its key shows that. */
+static enum match match(const kv_store *store, struct place *place, MDB_val data)
 {
 	struct record record;
 	const char *key, *value;
 	uint64_t value_len;
 
-	if (!record_read(data, &record, &key, &value, &value_len) ||
-	    (value_len <= SUM_AT_ONCE && !record_whole(&record, key, value_len))) {
-		place->damaged = true;
-		return MDB_CORRUPTED;
-	}
-	if (record.key_len != place->key_len ||
-	    (place->key_len != 0 && memcmp(key, place->key, place->key_len) != 0))
-		return 0;
+	if (!record_read(data, &record, &key, &value, &value_len))
+		return DAMAGED;
+	bool same = record.key_len == place->key_len &&
+		    (place->key_len == 0 || memcmp(key, place->key, place->key_len) == 0);
+
+	if (!same)
+		return key_is(store, place->id, key, record.key_len) ? OTHER : DAMAGED;
+	if (value_len <= SUM_AT_ONCE && !record_whole(&record, key, value_len))
+		return DAMAGED;
 	place->found = true;
 	place->record = record;
 	place->value = value;
 	place->value_len = value_len;
-	return 0;
+	return SAME;
 }
 
 /*
  * Goes along the entries with the key's hash.  When it ends without the key,
- * place->id has the first ordinal that is free.
+ * place->id has the ordinal of a damaged entry, or the first that is free.
  */
 static int search(kv_store *store, struct place *place)
 {
 	MDB_val name = {ID_SIZE, place->id}, data;
-	uint64_t free_ordinal = 0;
+	uint64_t free_ordinal = 0, damaged_ordinal = 0;
 	bool gap = false;
 	int rc = mdb_cursor_get(store->cursor, &name, &data, MDB_SET_RANGE);
 
 	while (rc == 0 && name.mv_size == ID_SIZE && memcmp(name.mv_data, place->id, 16) == 0) {
 		uint64_t ordinal = get_number((unsigned char *)name.mv_data + 16, 2);
+		enum match is = match(store, place, data);
 
-		rc = take_if_same(place, data);
-		if (rc != 0)
-			return rc;
-		if (place->found) {
+		if (is == SAME) {
+			place->damaged = false;
 			put_number(place->id + 16, ordinal, 2);
 			return 0;
+		}
+		if (is == DAMAGED && !place->damaged) {
+			place_damage(place, data);
+			damaged_ordinal = ordinal;
 		}
 		gap = gap || ordinal != free_ordinal;
 		free_ordinal += gap ? 0 : 1;
@@ -141,9 +152,9 @@ static int search(kv_store *store, struct place *place)
 	}
 	if (rc != 0 && rc != MDB_NOTFOUND)
 		return rc;
-	if (free_ordinal > ORDINAL_MOST)
+	if (!place->damaged && free_ordinal > ORDINAL_MOST)
 		return MDB_KEYEXIST;
-	put_number(place->id + 16, free_ordinal, 2);
+	put_number(place->id + 16, place->damaged ? damaged_ordinal : free_ordinal, 2);
 	return 0;
 }
 
@@ -165,9 +176,12 @@ int place_find(kv_store *store, uint32_t space, const void *key, uint64_t key_le
 	name_place(store, place);
 	int rc = search(store, place);
 
-	if (place->damaged)
-		return KV_CORRUPT;
-	return rc == 0 ? KV_OK : fault(store, rc);
+	if (rc != 0)
+		return fault(store, rc);
+	if (!place->damaged)
+		return KV_OK;
+	damage_tell(store, space, get_number(place->id + 8, 8), key, key_len);
+	return KV_CORRUPT;
 }
 
 bool place_take(kv_store *store, uint32_t space, const void *key, uint64_t key_len, MDB_val data,
@@ -175,12 +189,12 @@ bool place_take(kv_store *store, uint32_t space, const void *key, uint64_t key_l
 {
 	*place = (struct place){.space = space_find(store, space), .space_id = space,
 				.key = key, .key_len = key_len};
-	return place->space != NULL && take_if_same(place, data) == 0 && place->found;
+	return place->space != NULL && match(store, place, data) == SAME;
 }
 
 /* ------------------------------------------------------------------ writing */
 
-static int index_add(kv_store *store, int64_t expiry, const unsigned char *id)
+static int add_row(kv_store *store, int64_t expiry, const unsigned char *id)
 {
 	unsigned char name[EXPIRY_SIZE];
 	MDB_val key = {sizeof name, name}, nothing = {0, NULL};
@@ -188,18 +202,28 @@ static int index_add(kv_store *store, int64_t expiry, const unsigned char *id)
 	if (expiry == 0)
 		return 0;
 	expiry_key(name, expiry, id);
-	return mdb_put(store->txn, store->expiry, &key, &nothing, 0);
+	int rc = mdb_put(store->txn, store->expiry, &key, &nothing, MDB_NOOVERWRITE);
+
+	if (rc != MDB_KEYEXIST)
+		return rc;
+	space_row_gone(store, get_number(id, 8)); /* that of a damaged entry: it has one again */
+	return 0;
 }
 
-static int index_remove(kv_store *store, int64_t expiry, const unsigned char *id)
+int place_drop_row(kv_store *store, struct place *place)
 {
 	unsigned char name[EXPIRY_SIZE];
 	MDB_val key = {sizeof name, name};
 
-	if (expiry == 0)
+	if (place->record.expiry == 0)
 		return 0;
-	expiry_key(name, expiry, id);
-	return mdb_del(store->txn, store->expiry, &key, NULL);
+	expiry_key(name, place->record.expiry, place->id);
+	int rc = mdb_del(store->txn, store->expiry, &key, NULL);
+
+	if (rc != MDB_NOTFOUND)
+		return rc;
+	place->record.expiry = 0;
+	return 0;
 }
 
 /* Whether an entry of this size may come in place of the one found. */
@@ -263,10 +287,15 @@ int place_put(kv_store *store, struct place *place, uint64_t value_len, int64_t 
 			return KV_NO_MEMORY;
 		name_place(store, place);
 	}
+	if (place->damaged) {
+		status = place_discard(store, place);
+		if (status != KV_OK)
+			return status;
+	}
 	if (before != expiry) {
-		rc = index_remove(store, before, place->id);
+		rc = place->found ? place_drop_row(store, place) : 0;
 		if (rc == 0)
-			rc = index_add(store, expiry, place->id);
+			rc = add_row(store, expiry, place->id);
 	}
 	if (rc == 0)
 		rc = write_record(store, place, &record, value_len, to);
@@ -289,7 +318,7 @@ int place_remove(kv_store *store, struct place *place)
 	int rc;
 
 	journal_remove(store, place); /* its key may lie in the entry */
-	rc = index_remove(store, place->record.expiry, place->id);
+	rc = place_drop_row(store, place);
 	if (rc == 0)
 		rc = mdb_del(store->txn, store->entries, &key, NULL);
 	if (rc != 0)

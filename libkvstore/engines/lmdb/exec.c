@@ -58,6 +58,19 @@ void lmdb_release(kv_store *store, const uint64_t *pins, uint64_t count)
 
 /* -------------------------------------------------------------- operations */
 
+/*
+ * KV_OK: there is an entry; KV_NOT_FOUND: there is none, or its time has passed; KV_CORRUPT: its
+ * time says so, but is damaged.
+ */
+static int presence(kv_store *store, const struct kv_batch *batch, const struct place *place)
+{
+	if (!place->found)
+		return KV_NOT_FOUND;
+	if (!kv_gone(place->record.expiry, batch->now))
+		return KV_OK;
+	return long_whole(store, place) ? KV_NOT_FOUND : KV_CORRUPT;
+}
+
 static int op_get(kv_store *store, struct kv_batch *batch, struct kv_op *op,
 		  const struct place *place)
 {
@@ -67,7 +80,7 @@ static int op_get(kv_store *store, struct kv_batch *batch, struct kv_op *op,
 
 	if (op->length < n)
 		n = op->length;
-	if (place->value_len > SUM_AT_ONCE && n == place->value_len && !place_whole(place))
+	if (n == place->value_len && !long_whole(store, place))
 		return KV_CORRUPT;
 	if (n >= KV_PIN_LENGTH) {
 		status = pin_value(store, op, place->value + from, n);
@@ -100,8 +113,11 @@ static int op_set(kv_store *store, struct kv_op *op, struct place *place)
 	char *to;
 	int status;
 
-	if ((op->flags & KV_OP_KEEP_EXPIRY) != 0 && place->found)
+	if ((op->flags & KV_OP_KEEP_EXPIRY) != 0 && place->found) {
+		if (!long_whole(store, place))
+			return KV_CORRUPT;
 		expiry = place->record.expiry;
+	}
 	status = place_put(store, place, op->value_len, expiry, op->tag, &to);
 	if (status != KV_OK)
 		return status;
@@ -120,20 +136,37 @@ static int settle(kv_store *store, struct kv_batch *batch, struct place *place)
 	return status == KV_OK ? place_remove(store, place) : status;
 }
 
+/* Whether an operation does without what was there before, so that damage is no hindrance. */
+static bool removes(const struct kv_op *op)
+{
+	return op->code == KV_DELETE || (op->code == KV_SET && (op->flags & KV_OP_KEEP_EXPIRY) == 0);
+}
+
+static int op_delete(kv_store *store, struct place *place)
+{
+	if (place->damaged)
+		return place_discard(store, place);
+	return place->found ? place_remove(store, place) : KV_NOT_FOUND;
+}
+
 static int op_write(kv_store *store, struct kv_batch *batch, struct kv_op *op)
 {
 	struct place place;
 	int status = place_find(store, op->space, op->key, op->key_len, &place);
 
-	if (status == KV_OK && place.found && kv_gone(place.record.expiry, batch->now))
-		status = settle(store, batch, &place);
+	if (status == KV_OK)
+		status = presence(store, batch, &place);
+	if (status == KV_NOT_FOUND)
+		status = place.found ? settle(store, batch, &place) : KV_OK;
+	else if (status == KV_CORRUPT && (place.found || place.damaged) && removes(op))
+		status = KV_OK;
 	if (status != KV_OK)
 		return status;
 	switch (op->code) {
 	case KV_SET:
 		return op_set(store, op, &place);
 	case KV_DELETE:
-		return place.found ? place_remove(store, &place) : KV_NOT_FOUND;
+		return op_delete(store, &place);
 	default:
 		return update_at(store, op, &place);
 	}
@@ -142,8 +175,10 @@ static int op_write(kv_store *store, struct kv_batch *batch, struct kv_op *op)
 static int answer(kv_store *store, struct kv_batch *batch, struct kv_op *op,
 		  const struct place *place)
 {
-	if (!place->found || kv_gone(place->record.expiry, batch->now))
-		return KV_NOT_FOUND;
+	int status = presence(store, batch, place);
+
+	if (status != KV_OK)
+		return status;
 	return op->code == KV_GET ? op_get(store, batch, op, place) : op_meta(op, place);
 }
 

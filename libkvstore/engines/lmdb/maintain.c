@@ -43,47 +43,81 @@ static int look_ahead(kv_store *store, struct kv_maintain *m)
 	return 0;
 }
 
-/* The entry of an id, as a place; not found when the id's space was cleared. */
-static int place_of(kv_store *store, const unsigned char *id, struct place *place)
+/* The damaged entry that the place's id has, with its key if that can be told. */
+static void damaged_place(kv_store *store, struct place *place, MDB_val data)
 {
-	MDB_val name = {ID_SIZE, (void *)(uintptr_t)id}, data;
+	struct record record;
+	const char *key, *value;
+	uint64_t value_len;
+	bool parsed = record_read(data, &record, &key, &value, &value_len);
+
+	place->space = space_of(store, get_number(place->id, 8));
+	place->space_id = place->space != NULL ? place->space->id : 0;
+	place_damage(place, data);
+	if (!parsed || !key_is(store, place->id, key, record.key_len))
+		return;
+	place->key = key;
+	place->key_len = record.key_len;
+}
+
+/*
+ * The entry of a row of the index, as a place.  Neither found nor damaged: the id's space was
+ * cleared, or the row is of an entry that went before, being damaged.
+ */
+static int place_of(kv_store *store, const unsigned char *row, struct place *place)
+{
+	MDB_val name = {ID_SIZE, (void *)(uintptr_t)(row + 8)}, data;
 	const char *key;
 	int rc = mdb_cursor_get(store->cursor, &name, &data, MDB_SET);
 
 	*place = (struct place){0};
 	if (rc != 0)
-		return rc;
-	if (!record_read(data, &place->record, &key, &place->value, &place->value_len))
-		return MDB_CORRUPTED;
-	memcpy(place->id, id, ID_SIZE);
-	place->key = key;
-	place->key_len = place->record.key_len;
-	place->space_id = place->record.space;
-	place->space = space_find(store, place->space_id);
-	place->found = place->space != NULL && /* a damaged one stays, to be told of */
-		       (place->value_len > SUM_AT_ONCE ||
-			record_whole(&place->record, key, place->value_len)) &&
-		       place->space->now.epoch == get_number(id, 8);
+		return rc == MDB_NOTFOUND ? 0 : rc;
+	memcpy(place->id, row + 8, ID_SIZE);
+	if (!record_read(data, &place->record, &key, &place->value, &place->value_len) ||
+	    (place->value_len <= SUM_AT_ONCE && !record_whole(&place->record, key, place->value_len))) {
+		damaged_place(store, place, data);
+	} else {
+		place->key = key;
+		place->key_len = place->record.key_len;
+		place->space_id = place->record.space;
+		place->space = space_find(store, place->space_id);
+		place->found = place->space != NULL && place->space->now.epoch == get_number(place->id, 8);
+	}
+	if (place->space == NULL || place->record.expiry != expiry_of(row))
+		place->found = place->damaged = false;
 	return 0;
+}
+
+/* Removes a row without an entry of its own. */
+static int drop_row(kv_store *store, MDB_cursor *index, const unsigned char *id)
+{
+	int rc = mdb_cursor_del(index, 0);
+
+	if (rc != 0)
+		return fault(store, rc);
+	space_row_gone(store, get_number(id, 8));
+	return KV_OK;
 }
 
 /* Removes one expired entry, of which the index says name.  A status. */
 static int expire_one(kv_store *store, struct kv_maintain *m, MDB_cursor *index, MDB_val name)
 {
-	unsigned char id[ID_SIZE];
+	unsigned char row[EXPIRY_SIZE];
 	struct place place;
-	int rc, status;
+	int rc, status = KV_OK;
 
-	memcpy(id, (unsigned char *)name.mv_data + 8, ID_SIZE);
-	rc = place_of(store, id, &place);
+	memcpy(row, name.mv_data, sizeof row);
+	rc = place_of(store, row, &place);
 	if (rc != 0)
 		return fault(store, rc);
-	if (!place.found) { /* of a cleared space: the entry goes later; or damaged */
-		rc = mdb_cursor_del(index, 0);
-		return rc == 0 ? KV_OK : fault(store, rc);
-	}
-	status = kv_event_add(m->events, KV_EXPIRED, place.space_id, place.key, place.key_len);
-	return status == KV_OK ? place_remove(store, &place) : status;
+	if (!place.found && !place.damaged)
+		return drop_row(store, index, row + 8);
+	if (place.key != NULL)
+		status = kv_event_add(m->events, KV_EXPIRED, place.space_id, place.key, place.key_len);
+	if (status != KV_OK)
+		return status;
+	return place.damaged ? place_discard(store, &place) : place_remove(store, &place);
 }
 
 static int expire(kv_store *store, struct kv_maintain *m)
@@ -115,12 +149,13 @@ static int sweep_one(kv_store *store, MDB_val name, MDB_val data)
 {
 	unsigned char row[EXPIRY_SIZE];
 	MDB_val key = {sizeof row, row};
-	struct record record;
+	struct record record = {0};
 	int rc = 0;
 
-	if (data.mv_size < sizeof record || name.mv_size != ID_SIZE)
+	if (name.mv_size != ID_SIZE)
 		return MDB_CORRUPTED;
-	memcpy(&record, data.mv_data, sizeof record);
+	if (data.mv_size >= sizeof record) /* else it is damaged, and its row goes when its time comes */
+		memcpy(&record, data.mv_data, sizeof record);
 	store->touched += 1 + (record.expiry != 0);
 	if (record.expiry != 0) {
 		expiry_key(row, record.expiry, name.mv_data);

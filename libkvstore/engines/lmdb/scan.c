@@ -72,22 +72,41 @@ static bool in_space(struct step *step, MDB_val name)
 	return true;
 }
 
-/* Looks at one entry.  MDB_CORRUPTED, or 0; live: it was there to be seen. */
-static int look(struct step *step, MDB_val data, bool *live)
+/* Whether a damaged entry is shown: a list of keys has it while its key can be proved, so that it
+ * can be removed.  One whose key cannot is passed over; both are told. */
+static bool shows_damaged(kv_store *store, const struct step *step, const unsigned char *id,
+			  const char *key, uint64_t key_len)
 {
-	struct record record;
-	const char *key, *value;
-	uint64_t value_len;
+	bool known = key != NULL && key_is(store, id, key, key_len);
+
+	damage_tell(store, step->space->id, step->hash, known ? key : NULL, known ? key_len : 0);
+	return known;
+}
+
+/* Looks at one entry.  MDB_CORRUPTED: its value is asked for, and damaged; or 0; live: it was
+ * there to be seen. */
+static int look(kv_store *store, struct step *step, const unsigned char *id, MDB_val data, bool *live)
+{
+	bool values = (step->scan->flags & KV_SCAN_VALUES) != 0;
+	struct record record = {0};
+	const char *key = NULL, *value = NULL;
+	uint64_t value_len = 0;
+
+	step->looked++;
+	bool whole = record_read(data, &record, &key, &value, &value_len) &&
+		     ((!values && value_len > SUM_AT_ONCE) || record_whole(&record, key, value_len));
 
 	*live = false;
-	if (!record_read(data, &record, &key, &value, &value_len))
-		return MDB_CORRUPTED;
-	if (((step->scan->flags & KV_SCAN_VALUES) != 0 || value_len <= SUM_AT_ONCE) &&
-	    !record_whole(&record, key, value_len))
-		return MDB_CORRUPTED;
-	step->looked++;
-	if (kv_gone(record.expiry, step->scan->now))
+	if (!whole) {
+		bool shown = shows_damaged(store, step, id, key, record.key_len);
+
+		if (values)
+			return MDB_CORRUPTED;
+		if (!shown)
+			return 0;
+	} else if (kv_gone(record.expiry, step->scan->now)) {
 		return 0;
+	}
 	*live = true;
 	if (take(step->scan, &record, key, value, value_len))
 		step->bytes += value_len;
@@ -119,7 +138,7 @@ static int walk(kv_store *store, struct step *step)
 			scan->cursor = step->hash;
 			return 0;
 		}
-		rc = look(step, data, &live);
+		rc = look(store, step, name.mv_data, data, &live);
 		if (rc != 0)
 			return rc;
 		if (step->full) {
@@ -140,7 +159,7 @@ static int first_live(kv_store *store, struct step *step, uint64_t hash)
 	int rc = seek(store, step, hash, &name, &data);
 
 	while (rc == 0 && in_space(step, name)) {
-		rc = look(step, data, &live);
+		rc = look(store, step, name.mv_data, data, &live);
 		if (rc != 0 || live)
 			return rc;
 		rc = mdb_cursor_get(store->cursor, &name, &data, MDB_NEXT);

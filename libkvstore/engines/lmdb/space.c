@@ -117,6 +117,28 @@ void space_count(kv_store *store, struct space *space, int sign, const struct re
 	count(&store->all, sign, record, value_len);
 }
 
+struct space *space_of(const kv_store *store, uint64_t epoch)
+{
+	for (size_t i = 0; i < store->space_count; i++)
+		if (store->spaces[i]->now.epoch == epoch)
+			return store->spaces[i];
+	return NULL;
+}
+
+void space_row_gone(kv_store *store, uint64_t epoch)
+{
+	const uint64_t row = stored_size(0, 0, true) - stored_size(0, 0, false);
+	struct space *space = space_of(store, epoch);
+
+	if (space == NULL || space->now.figures.expiring == 0)
+		return;
+	space_touch(store, space);
+	space->now.figures.expiring--;
+	space->now.figures.stored -= row;
+	store->all.expiring--;
+	store->all.stored -= row;
+}
+
 static void subtract(struct figures *from, const struct figures *what)
 {
 	from->entries -= what->entries;

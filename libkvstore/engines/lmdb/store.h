@@ -62,6 +62,8 @@ struct info {
 	uint64_t last_epoch;
 };
 
+#define TOLD_MOST 64u
+
 #ifndef INFO_VERSION
 #define INFO_VERSION 1u
 #endif
@@ -110,6 +112,8 @@ struct kv_store {
 	uint64_t hashes_room;
 	struct steady *steady; /* NULL: nothing is kept on disk */
 	struct journal *journal; /* NULL: the same */
+	uint64_t told[TOLD_MOST]; /* damaged entries that the log has named: damage.c */
+	unsigned told_count;
 	void (*log)(void *host, int level, const char *text);
 	void *log_host;
 };
@@ -166,6 +170,12 @@ void space_touch(kv_store *store, struct space *space);
 void space_count(kv_store *store, struct space *space, int sign, const struct record *record,
 		 uint64_t value_len);
 
+/* The space whose entries have this epoch; NULL: it was cleared. */
+struct space *space_of(const kv_store *store, uint64_t epoch);
+
+/* A row of expiry is gone, or another's now, whose entry went before, being damaged. */
+void space_row_gone(kv_store *store, uint64_t epoch);
+
 /* Gives a space a new epoch and leaves the old one to maintain(). */
 int space_clear(kv_store *store, struct space *space);
 
@@ -187,14 +197,14 @@ struct place {
 	uint64_t key_len;
 	unsigned char id[ID_SIZE]; /* in entries; without a space not set */
 	bool found;                /* there is an entry, its time passed or not */
-	bool damaged;              /* a record on the way there is */
+	bool damaged;              /* there is one, but it fails its sum: not found */
 	struct record record;      /* of the entry found */
 	const char *value;         /* in the transaction, good until the next write */
 	uint64_t value_len;
 };
 
-/* Finds a key.  KV_OK whether found or not; KV_CORRUPT: its record is damaged, and the
- * transaction goes on; else a fault. */
+/* Finds a key.  KV_OK whether found or not; KV_CORRUPT: its entry is damaged, which is told,
+ * and the transaction goes on; else a fault. */
 int place_find(kv_store *store, uint32_t space, const void *key, uint64_t key_len,
 	       struct place *place);
 
@@ -205,8 +215,8 @@ bool place_take(kv_store *store, uint32_t space, const void *key, uint64_t key_l
 
 /*
  * Makes room for a value of the key and sets the rest of its entry; *to is where the
- * value is to be written, at once.  What was there before is gone, and so is
- * place->value.  KV_NO_MEMORY above the limit, KV_TOO_LARGE, or a fault.
+ * value is to be written, at once.  What was there before, damaged or not, is gone, and so
+ * is place->value.  KV_NO_MEMORY above the limit, KV_TOO_LARGE, or a fault.
  */
 int place_put(kv_store *store, struct place *place, uint64_t value_len, int64_t expiry,
 	      uint32_t tag, char **to);
@@ -214,11 +224,16 @@ int place_put(kv_store *store, struct place *place, uint64_t value_len, int64_t 
 /* The value is in its place: writes the record's sum, and notes what was set. */
 void place_seal(kv_store *store, const struct place *place);
 
-/* Whether the record that was found is whole, looked at to its end. */
-bool place_whole(const struct place *place);
+/* Whether the entry that was found is whole: one that was too long to be looked at when it was
+ * found is looked at now.  Damage is told. */
+bool long_whole(kv_store *store, const struct place *place);
 
 /* Removes the entry that was found. */
 int place_remove(kv_store *store, struct place *place);
+
+/* Removes the row of expiry of an entry that is to go or to change.  One that has none, since
+ * what says so is damaged, counts as one that never expires from then on. */
+int place_drop_row(kv_store *store, struct place *place);
 
 /* The key of expiry for an entry. */
 void expiry_key(unsigned char to[EXPIRY_SIZE], int64_t expiry, const unsigned char id[ID_SIZE]);
@@ -238,6 +253,20 @@ uint64_t key_hash(const kv_store *store, const void *key, uint64_t key_len);
 
 void put_number(unsigned char *to, uint64_t number, unsigned bytes);
 uint64_t get_number(const unsigned char *from, unsigned bytes);
+
+/* ---------------------------------------------------------------- damage.c */
+
+/* Whether this is the key of the entry of that id, as far as its hash tells. */
+bool key_is(const kv_store *store, const unsigned char *id, const void *key, uint64_t key_len);
+
+/* Says in the log, once, that the entry of a key (NULL: nobody knows which) is damaged. */
+void damage_tell(kv_store *store, uint32_t space, uint64_t hash, const void *key, uint64_t key_len);
+
+/* Says of a place that this, which fails its sum, is its entry. */
+void place_damage(struct place *place, MDB_val data);
+
+/* Removes the damaged entry of a place.  Its id and space must be right; its key may be NULL. */
+int place_discard(kv_store *store, struct place *place);
 
 /* ------------------------------------------------------- exec.c and update.c */
 

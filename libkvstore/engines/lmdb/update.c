@@ -80,7 +80,7 @@ int update_at(kv_store *store, struct kv_op *op, struct place *place)
 	struct kv_entry entry = {.size = sizeof entry};
 	struct kv_change change = {.size = sizeof change};
 
-	if (place->found && place->value_len > SUM_AT_ONCE && !place_whole(place))
+	if (place->found && !long_whole(store, place))
 		return KV_CORRUPT;
 	if (place->found) {
 		entry.present = 1;

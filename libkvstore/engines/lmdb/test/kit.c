@@ -33,18 +33,21 @@ static void sink_reset(struct kit *kit)
 	kit->events = (struct kv_events){.sink = &kit->sink};
 }
 
-static void quiet(void *host, int level, const char *text)
+void (*kit_log)(const char *text);
+
+static void hear(void *host, int level, const char *text)
 {
 	(void)host;
 	(void)level;
-	(void)text;
+	if (kit_log != NULL)
+		kit_log(text);
 }
 
 int kit_open(struct kit *kit, const char *dir, bool fresh, uint64_t max_memory)
 {
 	struct kv_open open = {.size = sizeof open, .flags = fresh ? KV_OPEN_NEW : 0,
 			       .state_dir = dir, .max_memory = max_memory, .now = kit->now,
-			       .seed = 0x5eed, .log = quiet, .error = kit->error,
+			       .seed = 0x5eed, .log = hear, .error = kit->error,
 			       .error_size = sizeof kit->error};
 
 	if (kit->now == 0)

@@ -38,6 +38,9 @@ struct kit_sync {
 	uint64_t mark;
 };
 
+/* What hears the lines of the log; NULL: nobody. */
+extern void (*kit_log)(const char *text);
+
 /* Opens the store in dir; the status, with kit->error. */
 int kit_open(struct kit *kit, const char *dir, bool fresh, uint64_t max_memory);
 void kit_close(struct kit *kit);

@@ -70,9 +70,9 @@ large() { # as `large 192`, with 64 MiB of memory
 	)
 }
 
-build plain -O1 disk power large flip together fail
+build plain -O1 disk power large flip damage together fail
 sanitizers="-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
-build asan "$sanitizers -DSORT_LEAST=1u" disk power together
+build asan "$sanitizers -DSORT_LEAST=1u" disk power damage together
 
 # Against the model, with so few hashes that many keys share each, a map that grows, and
 # reads put in order.
@@ -94,9 +94,11 @@ run() { # PROGRAM ARGUMENTS
 run plain-disk "$kills"
 run plain-power "$cuts" 1
 run plain-flip "$step"
+run plain-damage
 run plain-together
 run plain-fail "$fails"
 run asan-disk 5
 run asan-power 50 2
+run asan-damage
 run asan-together 40
 large
