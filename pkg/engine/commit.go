@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
+	"sync"
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
@@ -22,6 +23,8 @@ type syncs struct {
 	last  commitment  // the last commit that has to be synced
 	owner *generation // whose that is; nil: nothing waits for a sync to begin
 	again bool        // that engine waits for the outcome
+
+	held bool // none begins: the owner of the data changes
 
 	saving   bool // a snapshot that was asked for is under way
 	notSaved bool // the last one could not be written
@@ -90,10 +93,10 @@ func (h *Host) SyncBell() int { return h.syncs.thread.bell() }
 
 // BeginSync has everything committed so far synced, on a thread of its own; its
 // end rings [Host.SyncBell]. Nothing happens when nothing waits or one runs
-// already. The lane is held.
+// already; while the owner of the data changes it begins later. The lane is held.
 func (h *Host) BeginSync() {
 	s := &h.syncs
-	if s.owner == nil || s.running != 0 {
+	if s.owner == nil || s.running != 0 || s.held {
 		return
 	}
 	s.running, s.engine, s.runningOf = s.mark, s.last.mark(), s.owner
@@ -119,7 +122,7 @@ func (h *Host) endSync(errno unix.Errno) {
 	g, mark := s.runningOf, s.running
 	s.running, s.runningOf = 0, nil
 	serving := h.cur != nil && g.owner() == h.cur
-	if !serving { // replaced by a copy, which was synced before it served
+	if !serving { // replaced by a copy, whose own sync covers this
 		return
 	}
 	if errno == 0 {
@@ -139,27 +142,49 @@ func (h *Host) endSync(errno unix.Errno) {
 // FailSync has the next sync fail with errno, for tests. The lane is held.
 func (h *Host) FailSync(errno unix.Errno) { h.syncs.thread.fail(errno) }
 
+// holdSyncs has nobody told from now on that something is on disk, until
+// freeSyncs. The lane is held.
+func (h *Host) holdSyncs() { h.syncs.held = true }
+
+// switchSyncs has the next sync, which made, a commit of the new serving store,
+// asks for, cover all that was committed before. The lane is held, the syncs too.
+func (h *Host) switchSyncs(g *generation, made commitment) {
+	s := &h.syncs
+	s.last, s.owner, s.again = made, g, made.again()
+	switch {
+	case made.pending():
+		s.mark++
+		g.committed = made.mark()
+	case s.done == s.mark:
+		s.owner = nil // nothing waits; else a sync of nothing ends the waiting
+	}
+}
+
+// freeSyncs ends what holdSyncs began; errno is what kept the new owner from
+// the disk. Then it is unknown what was kept, as after any failed sync.
+func (h *Host) freeSyncs(errno unix.Errno) {
+	h.Lock()
+	defer h.Unlock()
+	h.syncs.held = false
+	if errno != 0 {
+		h.syncs.thread.fail(errno)
+	}
+	h.BeginSync()
+}
+
 // settle syncs everything that g has written, while the caller waits, with a
-// thread of its own. With the lane held nothing can be missed; without, the
-// caller takes it only for the commits.
-func (h *Host) settle(g *generation, thread syncer, locked bool) error {
+// thread of its own. lock guards g's store and is taken for the commits; nil: it is
+// held, and nothing can be missed.
+func (h *Host) settle(g *generation, thread syncer, lock sync.Locker) error {
 	if g.dir == "" {
 		return nil
 	}
+	if lock == nil {
+		lock = noLock{}
+	}
 	errno := unix.Errno(0)
 	for again := true; again; {
-		if !locked {
-			h.Lock()
-		}
-		c, st := g.store.commit(commitSync, g.synced, int(errno))
-		if st == batch.OK && c.pending() {
-			if e := thread.begin(&c); e != 0 {
-				st = batch.IOError
-			}
-		}
-		if !locked {
-			h.Unlock()
-		}
+		c, st := g.beginSettling(thread, lock, errno)
 		if st != batch.OK {
 			return g.failure(st, "keep what it was told")
 		}
@@ -169,11 +194,32 @@ func (h *Host) settle(g *generation, thread syncer, locked bool) error {
 		if _, errno = thread.end(true); errno != 0 {
 			return fmt.Errorf("engine %s: sync %s: %w", g.lib.info.Name, g.dir, errno)
 		}
+		lock.Lock()
 		g.committed, g.synced = c.mark(), c.mark()
+		lock.Unlock()
 		again = c.again()
 	}
 	return nil
 }
+
+// beginSettling has the store commit and what it asks for synced.
+func (g *generation) beginSettling(thread syncer, lock sync.Locker, errno unix.Errno) (commitment, batch.Status) {
+	lock.Lock()
+	defer lock.Unlock()
+	c, st := g.store.commit(commitSync, g.synced, int(errno))
+	if st == batch.OK && c.pending() {
+		if e := thread.begin(&c); e != 0 {
+			st = batch.IOError
+		}
+	}
+	return c, st
+}
+
+// noLock is a lock that is held already.
+type noLock struct{}
+
+func (noLock) Lock()   {}
+func (noLock) Unlock() {}
 
 // keeps tells whether a store of g is to be kept on disk.
 func (h *Host) keeps(g *generation, memoryOnly bool) bool {
@@ -231,7 +277,7 @@ func (h *Host) openNew(g *generation) error {
 	if err := h.open(g, name, true); err != nil {
 		return err
 	}
-	if err = h.settle(g, h.syncs.thread, true); err == nil {
+	if err = h.settle(g, h.syncs.thread, nil); err == nil {
 		err = h.state.give(owner{info.Name, info.Format, name, false})
 	}
 	if err != nil {

@@ -91,9 +91,12 @@ func (c *copying) begin() error {
 	return nil
 }
 
-// onDisk has nearly all that was copied reach the disk before the lane is held
-// for the switch.
+// onDisk has nearly all that was copied reach the disk, and readies what names
+// the new owner, before anybody is held up for the switch.
 func (c *copying) onDisk() error {
+	if err := c.s.prepareOwner(); err != nil {
+		return err
+	}
 	if c.next.dir == "" {
 		return nil
 	}
@@ -102,7 +105,12 @@ func (c *copying) onDisk() error {
 		return err
 	}
 	c.disk = true
-	if err := c.h.settle(c.next, c.thread, false); err != nil {
+	return c.settle()
+}
+
+// settle syncs the new store, while clients go on.
+func (c *copying) settle() error {
+	if err := c.h.settle(c.next, c.thread, &c.h.lane); err != nil {
 		return c.unkept(err)
 	}
 	return nil
@@ -113,8 +121,37 @@ func (c *copying) unkept(err error) error {
 	return refuse(err.Error(), "make room on the disk of "+c.h.state.path+", then reload again", "%s: the data cannot be kept", c.next.image.Path)
 }
 
-// finish switches to the new generation. From here on nothing fails.
+// finish switches to the new generation. What waits for a disk is done before
+// and after the lane is held:
+//
+//   - From hold on nobody is told that something is on disk, so what anybody was
+//     told before is in the new store, and the sync that follows has it on disk.
+//   - In the lane the owner file is renamed and the new store serves. A crash of
+//     the daemon finds the one owner or the other, each with all there was.
+//   - A crash of the machine may find the old owner until the directory is synced.
+//     Only then may somebody be told that what the new store has is on disk.
 func (c *copying) finish() error {
+	c.hold()
+	err := c.settle()
+	if err == nil {
+		err = c.switchOver()
+	}
+	errno := unix.Errno(0)
+	if err == nil {
+		errno = c.s.keepOwner()
+	}
+	c.h.freeSyncs(errno)
+	return err
+}
+
+func (c *copying) hold() {
+	c.s.takeLane()
+	defer c.s.leaveLane(time.Now())
+	c.h.holdSyncs()
+}
+
+// switchOver is the switch. Nothing of it waits for a disk.
+func (c *copying) switchOver() error {
 	c.s.takeLane()
 	defer c.s.leaveLane(time.Now())
 	if c.err != nil {
@@ -123,17 +160,20 @@ func (c *copying) finish() error {
 	if c.h.failed != nil {
 		return c.h.failed
 	}
-	if err := c.h.settle(c.next, c.thread, true); err != nil {
-		return c.unkept(err)
+	var made commitment
+	if c.next.dir != "" {
+		var st batch.Status
+		if made, st = c.next.store.commit(commitSync, c.next.synced, 0); st != batch.OK {
+			return c.unkept(st)
+		}
 	}
-	if err := c.s.own(); err != nil {
+	if err := c.s.takeOwnership(); err != nil {
 		return err
 	}
 	c.h.copy = nil
 	c.h.cur = c.next
 	c.h.keepTo(c.s.limit())
-	sy := &c.h.syncs // all that was done so far is in the new store, and on disk if that is kept
-	sy.done, sy.owner, sy.again = sy.mark, nil, false
+	c.h.switchSyncs(c.next, made)
 	c.h.pins.replaced(c.old, c.next)
 	if c.old.lib.info.Has(CapScan) && c.s.copied == 0 {
 		c.h.wrote = false

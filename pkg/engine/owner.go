@@ -140,7 +140,7 @@ func (s *stateDir) sweep() error {
 			return refuse(err.Error(), "sudo rm -r "+filepath.Join(s.path, name), "cannot remove what an interrupted exchange left")
 		}
 	}
-	os.Remove(filepath.Join(s.path, ownerFile+".new")) // may not be there
+	s.forget()
 	if s.own.Making {
 		s.own = owner{}
 	}
@@ -199,8 +199,19 @@ func (s *stateDir) give(o owner) error {
 }
 
 func (s *stateDir) write(o owner) error {
-	next := filepath.Join(s.path, ownerFile+".new")
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	err := s.prepare(o)
+	if err == nil {
+		err = s.rename()
+	}
+	if err == nil {
+		err = syncDir(s.path)
+	}
+	return err
+}
+
+// prepare has an owner file for o ready, on disk, beside the one that holds.
+func (s *stateDir) prepare(o owner) error {
+	f, err := os.OpenFile(s.prepared(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -211,14 +222,22 @@ func (s *stateDir) write(o owner) error {
 	if closing := f.Close(); err == nil {
 		err = closing
 	}
-	if err == nil {
-		err = os.Rename(next, filepath.Join(s.path, ownerFile))
-	}
-	if err == nil {
-		err = syncDir(s.path)
-	}
 	return err
 }
+
+// prepared is where prepare has the file.
+func (s *stateDir) prepared() string { return filepath.Join(s.path, ownerFile+".new") }
+
+// forget removes what prepare made and rename did not use.
+func (s *stateDir) forget() {
+	if s != nil {
+		os.Remove(s.prepared()) // may not be there
+	}
+}
+
+// rename has the prepared owner file hold. It waits for no disk: a crash of
+// the machine may find either until syncDir.
+func (s *stateDir) rename() error { return os.Rename(s.prepared(), filepath.Join(s.path, ownerFile)) }
 
 // syncDir has the names in a directory reach the disk.
 func syncDir(path string) error {

@@ -67,7 +67,7 @@ func (s *swap) closeAndOpen() error {
 		return err
 	}
 	h.awaitSync()
-	if err := h.settle(s.old, h.syncs.thread, true); err != nil {
+	if err := h.settle(s.old, h.syncs.thread, nil); err != nil {
 		return refuse(err.Error(), "make room on the disk of "+h.state.path+", then reload again", "%s: the store of %s cannot be closed", s.request.Path, s.old.title())
 	}
 	s.old.store.close(false)

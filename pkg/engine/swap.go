@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // Outcome is what a swap came to that was not refused.
@@ -74,6 +75,7 @@ type swap struct {
 	longest time.Duration
 	spoke   time.Time // last progress
 	copied  uint64
+	unsure  bool // the disk may have the old owner still
 }
 
 // run goes through the states. Whatever fails before the switch leaves the
@@ -246,6 +248,7 @@ func (s *swap) replace() (Outcome, error) {
 	if err != nil {
 		s.next.store.close(false)
 		s.dropDir(s.next)
+		h.state.forget()
 		s.abandon()
 		return Outcome{}, err
 	}
@@ -277,7 +280,7 @@ func (s *swap) openNext() error {
 
 // dropDir removes what a store kept on disk and does not own.
 func (s *swap) dropDir(g *generation) {
-	if g.name == "" {
+	if g.name == "" || s.unsure {
 		return
 	}
 	if err := s.h.state.drop(g.name); err != nil {
@@ -285,20 +288,68 @@ func (s *swap) dropDir(g *generation) {
 	}
 }
 
-// own makes the new generation the owner of the data, if there is anything on
-// disk at all. The lane is held.
+// owner is who the data belongs to with the new generation; ok: there is, or
+// was, anything on disk at all.
+func (s *swap) owner() (o owner, ok bool) {
+	info := &s.next.lib.info
+	return owner{Engine: info.Name, Format: info.Format, Directory: s.next.name}, s.old.name != "" || s.next.name != ""
+}
+
+// own makes the new generation the owner of the data, on disk. The lane is held.
 func (s *swap) own() error {
-	h := s.h
-	if s.old.name == "" && s.next.name == "" {
+	o, ok := s.owner()
+	if !ok {
 		return nil
 	}
-	before, info := h.state.own, &s.next.lib.info
-	err := h.state.give(owner{Engine: info.Name, Format: info.Format, Directory: s.next.name})
+	before := s.h.state.own
+	err := s.h.state.give(o)
 	if err == nil {
 		return nil
 	}
-	_ = h.state.write(before) // what the disk holds may be either; both are whole now
-	return refuse(err.Error(), "make room and writable for this user: "+h.state.path, "%s: cannot become the owner of the data", s.request.Path)
+	_ = s.h.state.write(before) // what the disk holds may be either; both are whole now
+	return s.notOwner(err)
+}
+
+func (s *swap) notOwner(err error) error {
+	return refuse(err.Error(), "make room and writable for this user: "+s.h.state.path, "%s: cannot become the owner of the data", s.request.Path)
+}
+
+// prepareOwner, takeOwnership and keepOwner are own in three steps, of which only
+// the second is in the lane, and waits for no disk.
+func (s *swap) prepareOwner() error {
+	if o, ok := s.owner(); ok {
+		if err := s.h.state.prepare(o); err != nil {
+			return s.notOwner(err)
+		}
+	}
+	return nil
+}
+
+func (s *swap) takeOwnership() error {
+	if o, ok := s.owner(); ok {
+		if err := s.h.state.rename(); err != nil {
+			return s.notOwner(err)
+		}
+		s.h.state.own = o
+	}
+	return nil
+}
+
+func (s *swap) keepOwner() unix.Errno {
+	if _, ok := s.owner(); !ok {
+		return 0
+	}
+	err := syncDir(s.h.state.path)
+	if err == nil {
+		return 0
+	}
+	s.unsure = true
+	s.h.opts.Log.Error("who owns the data may not be on disk", zap.String("state_dir", s.h.state.path), zap.Error(err))
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return unix.EIO
 }
 
 // served notes the switch.
