@@ -88,7 +88,7 @@ torture: build ## commands split and left at every byte, and N (1,000,000) malfo
 	@$(GO) test ./tests/torture -count=1 -timeout 2h -v -inputs $(or $(N),1000000) $(if $(SEED),-seed $(SEED))
 
 test-system: ## install the packages in Debian 12 and 13 with a real systemd (root)
-	@tools/need.sh root go git:git gcc:gcc mmdebstrap:mmdebstrap systemd-nspawn:systemd-container lintian:lintian pkg-config:pkg-config
+	@tools/need.sh root go git:git gcc:gcc mkfs.ext4:e2fsprogs losetup:mount mmdebstrap:mmdebstrap systemd-nspawn:systemd-container lintian:lintian pkg-config:pkg-config
 	@tools/test-system.sh
 
 race: build ## the Go tests under the race detector

@@ -53,6 +53,7 @@ type daemon struct {
 	limited   chan struct{}          // the limit of memory changed
 	hangups   chan struct{}          // SIGHUPs not yet begun, at most one
 	busy      atomic.Pointer[string] // what STATUS= says instead of figures
+	retold    chan struct{}          // STATUS= is to be set anew, soon
 }
 
 // newDaemon takes over what systemd passed by the environment.
@@ -61,7 +62,7 @@ func newDaemon(o options, where config.Where, level zap.AtomicLevel, log *zap.Lo
 		options: o, where: where, level: level, log: log,
 		notify: systemd.NewNotifier(), watch: systemd.WatchdogInterval(),
 		hangups: make(chan struct{}, 1), limited: make(chan struct{}, 1),
-		shutdowns: make(chan bool, 1), lost: make(chan error, 1),
+		shutdowns: make(chan bool, 1), lost: make(chan error, 1), retold: make(chan struct{}, 1),
 	}
 }
 
@@ -120,8 +121,11 @@ func checkStateDir(conf *config.Config) error {
 	if errors.Is(err, fs.ErrPermission) {
 		code = exitNotPermitted
 	}
-	return &failure{code, "cannot use the state directory " + conf.StateDir, bareError(err) + "; " + conf.Rule("StateDir") + " names it",
-		"sudo install -d -m 0700 -o " + currentUser() + " " + conf.StateDir}
+	fix := "sudo install -d -m 0700 -o " + currentUser() + " " + conf.StateDir
+	if errors.Is(err, syscall.EROFS) {
+		fix = "findmnt -T " + conf.StateDir + "    # its file system, to be mounted writable: kvctl doctor"
+	}
+	return &failure{code, "cannot use the state directory " + conf.StateDir, bareError(err) + "; " + conf.Rule("StateDir") + " names it", fix}
 }
 
 // bareError is an error without the path that the message names already.
@@ -232,7 +236,7 @@ func alreadySignalled() <-chan os.Signal {
 
 // tellServing says that clients are welcome.
 func (d *daemon) tellServing() {
-	d.notify.Status(d.statusText(server.Figures{}, 0))
+	d.notify.Status(d.serving())
 	d.notify.Ready()
 	fields := []zap.Field{zap.Int("pid", os.Getpid()), zap.Strings("sockets", socketNames(d.fds))}
 	d.log.Info("ready: "+d.serving(), append(fields, zap.String("rule", d.conf.Load().Rule("Engine")))...)

@@ -15,12 +15,13 @@ import (
 const (
 	figuresBusy = 5 * time.Second
 	figuresIdle = 30 * time.Second
+	figuresSoon = 200 * time.Millisecond // something changed that people wait for
 )
 
 // keepTold tells systemd the figures, and that the serving path works: the
 // watchdog is fed only by an answer that came through it.
 func (d *daemon) keepTold(ctx context.Context) {
-	figures := time.NewTimer(figuresBusy)
+	figures := time.NewTimer(figuresSoon)
 	defer figures.Stop()
 	var watchdog <-chan time.Time
 	if d.watch > 0 {
@@ -36,6 +37,8 @@ func (d *daemon) keepTold(ctx context.Context) {
 			return
 		case <-watchdog:
 			d.feedWatchdog(ctx)
+		case <-d.retold:
+			figures.Reset(figuresSoon)
 		case <-figures.C:
 			next := figuresIdle
 			if now, err := d.ask(ctx, figuresBusy); err == nil {
@@ -69,6 +72,14 @@ func (d *daemon) feedWatchdog(ctx context.Context) {
 	d.notify.Watchdog()
 }
 
+// retell has STATUS= set anew soon, from any goroutine, without waiting.
+func (d *daemon) retell() {
+	select {
+	case d.retold <- struct{}{}:
+	default: // it is about to be
+	}
+}
+
 // tellBusy sets STATUS= in place of the figures, until the reload is over.
 func (d *daemon) tellBusy(text string) {
 	d.busy.Store(&text)
@@ -86,8 +97,12 @@ func (d *daemon) tellFigures(f server.Figures, perSecond float64) {
 
 // statusText is what systemctl status shows.
 func (d *daemon) statusText(f server.Figures, perSecond float64) string {
-	return fmt.Sprintf("%s: %s, %s, %s, %.0f requests/s", d.serving(),
+	text := fmt.Sprintf("%s: %s, %s, %s, %.0f requests/s", d.serving(),
 		count(uint64(f.Clients), "client"), count(f.Keys, "key"), bytesText(f.Memory), perSecond)
+	if f.Refusing != "" {
+		text += "; writes are refused: " + f.Refusing
+	}
+	return text
 }
 
 // rate is how many requests there were in a second. A few a minute are none.

@@ -40,6 +40,7 @@ func (d *daemon) makeServer() error {
 		Shutdown:   d.shutdown,
 		Reload:     d.reloadFor,
 		Check:      d.checkFor,
+		OnRefusing: d.retell,
 	})
 	if err != nil {
 		return err

@@ -136,3 +136,22 @@ func TestRepeatable(t *testing.T) {
 		}
 	}
 }
+
+func TestLastWords(t *testing.T) {
+	const journal = `{"MESSAGE":"starting: reading the log"}
+{"MESSAGE":"not starting: /etc/kvstored/kvstored.conf:3: unknown key MaxMemroy","FIX":"did you mean MaxMemory=?"}
+{"MESSAGE":"not starting: /etc/kvstored/kvstored.conf:4: unknown key Sinc","FIX":"did you mean Sync=?"}
+{"MESSAGE":[1,2]}
+`
+	want := lastWords{"not starting: /etc/kvstored/kvstored.conf:3: unknown key MaxMemroy", "", "did you mean MaxMemory=?"}
+	if got := parseLastWords(journal); got != want {
+		t.Errorf("%+v", got)
+	}
+	for fix, want := range map[string]string{
+		"": "", "sudo kvctl engine use lmdb": install.Sudo("kvctl engine use lmdb\n"), "did you mean Sync=?": "# did you mean Sync=?\n",
+	} {
+		if got := runnable(fix); got != want {
+			t.Errorf("%q -> %q", fix, got)
+		}
+	}
+}

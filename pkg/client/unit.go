@@ -35,7 +35,7 @@ func (u unit) managed() bool {
 
 // show asks systemd for what matters about NAME.kind; empty where it does not answer.
 func (u unit) show(kind string) map[string]string {
-	args := []string{"show", "--property=LoadState,ActiveState,UnitFileState,Result", u.name + "." + kind}
+	args := []string{"show", "--property=LoadState,ActiveState,UnitFileState,Result,ExecMainPID,ExecMainStatus,StateDirectory,FragmentPath,DropInPaths,NeedDaemonReload", u.name + "." + kind}
 	if u.user {
 		args = append([]string{"--user"}, args...)
 	}
@@ -100,10 +100,16 @@ func (u unit) explain(amiss string) Advice {
 
 // failed is the advice where systemd gave up on the service.
 func (u unit) failed() Advice {
+	why, fix := u.reason()
+	if why != "" {
+		why = "\n" + why
+	}
+	if fix == "" {
+		fix = u.systemctlRead("status "+u.name+".service") + "    # the reason; then\n"
+	}
 	return Advice{
-		Why: u.name + ".service kept failing; systemd closed the socket",
-		Fix: u.systemctlRead("status "+u.name+".service") + "    # the reason; then\n" +
-			u.systemctl("reset-failed "+u.name+".service "+u.name+".socket") + "\n" +
+		Why: u.name + ".service kept failing; systemd closed the socket" + why,
+		Fix: fix + u.systemctl("reset-failed "+u.name+".service "+u.name+".socket") + "\n" +
 			u.systemctl("start "+u.name+".socket"),
 	}
 }

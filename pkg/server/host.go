@@ -45,8 +45,6 @@ func (h host) Clients() []*command.Session {
 	return all
 }
 
-func (h host) EngineStatus() []command.Pair { return h.w.s.o.Engine.Status() }
-
 func (h host) LoadEngine(path string, done func(string, error)) { h.w.s.o.Reload(path, done) }
 
 func (h host) CheckEngine(path string, done func(string, error)) { h.w.s.o.Check(path, done) }

@@ -158,7 +158,7 @@ func infoPersistence(w *worker, b *strings.Builder) {
 	if e.Has(engine.CapDurable) {
 		kept = 1
 	}
-	if done, lost := e.Synced(); lost > done {
+	if done, lost := e.Synced(); lost > done || w.stats.refusing.why != "" {
 		status = "err"
 	}
 	field(b, "loading", 0)
@@ -264,7 +264,7 @@ func seconds(t unix.Timeval) string { return fmt.Sprintf("%d.%06d", t.Sec, t.Use
 func infoCluster(_ *worker, b *strings.Builder) { field(b, "cluster_enabled", 0) }
 
 func infoEngine(w *worker, b *strings.Builder) {
-	for _, p := range w.s.o.Engine.Status() {
+	for _, p := range w.engineStatus() {
 		if p.Value != "" {
 			field(b, "engine_"+p.Name, p.Value)
 		}

@@ -97,6 +97,9 @@ type Options struct {
 	// goroutine.
 	Reload func(path string, done func(answer string, err error))
 	Check  func(path string, done func(report string, err error))
+	// OnRefusing is called when the disk begins to have writes refused, and
+	// when they are taken again. It must not wait.
+	OnRefusing func()
 }
 
 // Server serves connections. Its fields are set by New and not changed.
@@ -193,6 +196,7 @@ type Figures struct {
 	Commands uint64
 	Keys     uint64
 	Memory   uint64 // bytes in use by the engine
+	Refusing string // why the disk has writes refused, "": they are taken
 }
 
 // Ping goes the way of a request - through the reactor and the lane to the
@@ -241,5 +245,6 @@ func (s *Server) ask() (Figures, error) {
 		Commands: s.figures.commands.Load(),
 		Keys:     st.Entries,
 		Memory:   st.Memory,
+		Refusing: s.work.stats.refusing.why,
 	}, nil
 }

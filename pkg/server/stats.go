@@ -49,6 +49,8 @@ type statistics struct {
 	misses uint64
 	peak   uint64 // of used memory, as far as looked at
 	rates  rates
+
+	refusing refusing
 }
 
 func newStatistics() statistics {
@@ -102,6 +104,7 @@ func (st *statistics) once(i int) {
 func (st *statistics) tallyRare(r *command.Reply, b *batch.Batch, failed bool, text []byte) {
 	if failed {
 		st.countError(text)
+		st.refusing.note(r, text)
 	}
 	if r.Cmd == nil || r.Queued {
 		return
@@ -128,6 +131,7 @@ func (st *statistics) tallyInner(r *command.Reply, b *batch.Batch, text []byte) 
 	failed := len(text) > 0 && text[0] == '-'
 	if failed {
 		st.countError(text)
+		st.refusing.note(r, text)
 	}
 	switch {
 	case r.Cmd == nil:

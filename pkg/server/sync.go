@@ -134,6 +134,7 @@ func (w *worker) synced() {
 // unknown answers n requests of a tick whose writes the engine could not write
 // down.
 func (w *worker) unknown(n int) []byte {
+	w.stats.refusing.failed()
 	var text []byte
 	for range n {
 		text = append(text, outcomeUnknown...)

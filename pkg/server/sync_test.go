@@ -187,3 +187,58 @@ func TestInfoTellsOfTheDisk(t *testing.T) {
 	says(t, g, srv, "aof_last_write_status:ok")
 	says(t, g, srv, "aof_pending_bio_fsync:0")
 }
+
+// eventually waits for done, however slow the machine is.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("never came: " + what)
+		}
+	}
+}
+
+// While the disk refuses writes ENGINE STATUS, INFO and the figures of STATUS=
+// say so, and the daemon is told when that begins and ends.
+func TestTellsThatWritesAreRefused(t *testing.T) {
+	g, srv, path := durable(t)
+	changes := make(chan struct{}, 8)
+	srv.o.OnRefusing = func() { changes <- struct{}{} }
+	c := call(t, path)
+	if got := c.ask("SET k 1"); got != "+OK" {
+		t.Fatal(got)
+	}
+	refused := func() (text string) {
+		g.Lock()
+		defer g.Unlock()
+		for _, p := range srv.work.engineStatus() {
+			if p.Name == "writes" {
+				text = p.Value.(string)
+			}
+		}
+		return text
+	}
+	if got := refused(); got != "taken" {
+		t.Errorf("writes=%s before anything happened", got)
+	}
+	g.Lock()
+	g.FailSync(unix.EIO)
+	g.Hosted.BeginSync()
+	g.Unlock()
+	eventually(t, "a refusal", func() bool { return strings.HasPrefix(c.ask("SET other 2"), "-ERR input/output error") })
+	<-changes
+	if got := refused(); got != "refused" {
+		t.Errorf("writes=%s after a refusal", got)
+	}
+	if f, err := srv.Ping(t.Context()); err != nil || f.Refusing == "" {
+		t.Errorf("figures %+v %v", f, err)
+	}
+	if got := c.ask("GET k"); got != "$1" || c.answer() != "1" {
+		t.Errorf("a read beside: %s", got)
+	}
+	eventually(t, "writes to be taken again", func() bool { return c.ask("SET k 3") == "+OK" })
+	<-changes
+	if got := refused(); got != "taken" {
+		t.Errorf("writes=%s after a write", got)
+	}
+}

@@ -88,6 +88,7 @@ type worker struct {
 	due        int64  // milliseconds: from then on a tick keeps house, 0: none needs to
 	sync       syncing
 	broken     bool // what this tick wrote may not be kept
+	refusing   bool // what the daemon was told of stats.refusing
 	behind     bool // housekeeping has more to do
 	quiet      bool // no tick since the last slice
 	limits     [reactor.Reasons]sparing
@@ -612,6 +613,7 @@ func (w *worker) Done() {
 	w.quiet = false
 	if w.wrote {
 		w.wrote = false
+		w.toldRefusing()
 		w.keepSoon()
 	}
 	if w.due != 0 && w.now >= w.due {

@@ -39,7 +39,7 @@ var advices = []advice{
 	{"BUSYKEY", "KEY exists already", "REPLACE at the end of the command, or another key"},
 	{"OOM ", "the memory limit (maxmemory) is reached", "what is big: kvctl keys; or a higher limit in kvstored.conf"},
 	{"MISCONF", "the disk refuses what is to be kept", "kvctl doctor"},
-	{"READONLY", "the store takes no writes now", "kvctl engine status"},
+	{"READONLY", "the disk failed, or its file system is read-only", "kvctl doctor"},
 	{"ERR unknown subcommand", "there is none of that name", "kvctl help COMMAND"},
 }
 

@@ -2,13 +2,10 @@ package cli
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -42,6 +39,7 @@ type patient struct {
 	info     info
 	engine   map[string]string
 	config   map[string]string
+	reached  bool
 	pid      string
 	findings []finding
 }
@@ -73,19 +71,21 @@ func (a *app) examine() error {
 	p.path, p.from = client.Locate(a.socket)
 	p.checkSocket()
 	p.checkUnits()
-	reached := p.checkAnswer()
-	if reached {
+	p.reached = p.checkAnswer()
+	if p.reached {
 		p.checkDaemon()
 		p.checkEngine()
 		p.checkState()
 		p.checkMemory()
 		_ = p.conn.Close()
+	} else {
+		p.checkStopped()
 	}
 	if err := p.print(); err != nil {
 		return err
 	}
 	switch {
-	case !reached:
+	case !p.reached:
 		return quiet(ExitConnect)
 	case p.count(statusFailure) > 0:
 		return quiet(ExitServer)
@@ -288,50 +288,6 @@ func (p *patient) checkEngine() {
 	if n, _ := strconv.Atoi(e["still_mapped"]); n > 0 {
 		p.found("engine", statusWarning, counted(int64(n), "old library")+" could not be unloaded", "it left threads or static objects behind; memory is lost", client.Systemctl(p.path, "restart kvstored.service"))
 	}
-}
-
-// checkState looks at the directory for what outlives the daemon.
-func (p *patient) checkState() {
-	dir := p.config["StateDir"]
-	if dir == "" {
-		p.found("state", statusNote, "no state directory: nothing is kept on disk", "", "")
-		return
-	}
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		p.found("state", statusFailure, "the state directory "+dir+" is missing", "it was removed while the daemon ran", client.Systemctl(p.path, "restart kvstored.service"))
-		return
-	case err != nil:
-		p.found("state", statusNote, "the state directory "+dir+" cannot be looked at by you", "", "")
-	case info.Mode().Perm()&0o077 != 0:
-		p.found("state", statusWarning, fmt.Sprintf("the state directory %s has mode %04o", dir, info.Mode().Perm()), "others may see what it holds", install.Sudo("chmod 0700 "+dir))
-	default:
-		p.found("state", statusOK, dir+" is its owner's alone", "", "")
-	}
-	var fs syscall.Statfs_t
-	if syscall.Statfs(existing(dir), &fs) != nil || fs.Blocks == 0 {
-		return
-	}
-	free := int64(fs.Bavail) * fs.Bsize
-	used := int64(p.info.number("used_memory_dataset"))
-	share := float64(fs.Bavail) * 100 / float64(fs.Blocks)
-	if share < 5 || free < 2*used {
-		p.found("disk", statusWarning, fmt.Sprintf("%s free (%.0f%%) where %s lies", size(free), share, dir), "writes are refused when the disk is full", "make room: du -xh "+dir)
-		return
-	}
-	p.found("disk", statusOK, fmt.Sprintf("%s free (%.0f%%)", size(free), share), "", "")
-}
-
-// existing is the nearest directory above that can be looked at.
-func existing(dir string) string {
-	for dir != "/" {
-		if _, err := os.Stat(dir); err == nil {
-			return dir
-		}
-		dir = filepath.Dir(dir)
-	}
-	return dir
 }
 
 // checkMemory compares what is used with the limit.

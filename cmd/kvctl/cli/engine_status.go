@@ -149,6 +149,9 @@ func (a *app) statusPage(fields []client.Field, now time.Time) {
 	if p.has("keys") {
 		p.row("holds", counted(p.number("keys"), "key"), " in ", size(p.number("memory")))
 	}
+	if writes, why := p.get("writes"), p.get("writes_why"); writes == "refused" {
+		p.row("writes", writes, before(": ", why))
+	}
 	if n := p.number("pins"); n > 0 {
 		p.row("pinned", counted(n, "value"), " that clients are reading")
 	}

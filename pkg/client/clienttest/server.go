@@ -454,6 +454,6 @@ func (s *Server) status() []string {
 		"last_swap", "hash 0.1.0 -> hash 0.1.1 in 12 ms",
 		"last_error", "/tmp/x.so: no symbol kvstore_engine", "last_error_why", "not a kvstored engine",
 		"last_error_fix", "kvctl engine check /tmp/x.so",
-		"lane_held_max_us", "1234", "lane_held_last_us", "56", "copied_keys", "0", "still_mapped", "0",
+		"lane_held_max_us", "1234", "lane_held_last_us", "56", "copied_keys", "0", "still_mapped", "0", "writes", "taken", "writes_why", "",
 	}
 }
