@@ -3,9 +3,10 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"os/exec"
 	"strings"
+
+	"kvstored/pkg/install"
 )
 
 // lastWords is why a daemon did not start, in its own words from the journal;
@@ -55,9 +56,7 @@ func runnable(fix string) string {
 	if fix == "" {
 		return ""
 	}
-	if os.Geteuid() == 0 {
-		fix = strings.TrimPrefix(fix, "sudo ")
-	}
+	fix = install.ByUser(fix)
 	for _, program := range []string{"sudo ", "mount ", "chown ", "chmod ", "install ", "systemctl ", "kvctl ", "apt ", "dnf ", "zypper ", "namei "} {
 		if strings.HasPrefix(fix, program) {
 			return fix + "\n"

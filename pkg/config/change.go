@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -54,10 +55,28 @@ func (c *Config) Rewrite(w Where) error {
 	}
 	text := "# Made by CONFIG REWRITE; the next one replaces it.\n" + strings.Join(lines, "")
 	if err := replaceFile(file, text); err != nil {
-		return fmt.Errorf("cannot write %s\n  why: %s\n  fix: as root, put there: %s", file, reason(err),
-			strings.TrimSpace(strings.ReplaceAll(strings.Join(lines, ""), "\n", " ")))
+		return fmt.Errorf("cannot write %s\n  why: %s\n  fix: %s", file, unwritable(err), byHand(file, lines))
 	}
 	return nil
+}
+
+// unwritable is why the drop-in cannot be written. The packaged unit lets the
+// daemon change nothing below /etc.
+func unwritable(err error) string {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+		return reason(err) + ": the daemon may not change its own configuration, root may"
+	}
+	return reason(err)
+}
+
+// byHand is the command by which root writes the lines to the file.
+func byHand(file string, lines []string) string {
+	quote := func(s string) string { return "'" + strings.ReplaceAll(strings.TrimSpace(s), "'", `'\''`) + "'" }
+	words := []string{"printf", `'%s\n'`}
+	for _, line := range lines {
+		words = append(words, quote(line))
+	}
+	return strings.Join(words, " ") + " | sudo install -D -m 644 /dev/stdin " + quote(file)
 }
 
 // ownDropIns is the directory of the strongest drop-ins.

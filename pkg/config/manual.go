@@ -149,7 +149,8 @@ changes it until the next reload or restart, for those settings of which that is
 said, and
 .B kvctl CONFIG REWRITE
 makes such changes last, in a drop-in named 90\-config\-set.conf; both are for
-root and the daemon's own user.
+root and the daemon's own user. Where the daemon may not write there, as under
+the packaged unit, it answers with the command by which root does.
 .B kvctl engine status
 which rule chose the engine.
 .SH EXAMPLES

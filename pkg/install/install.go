@@ -27,12 +27,6 @@ func command(osRelease, pkg string) string {
 			ids = append(ids, strings.Fields(value)...)
 		}
 	}
-	tools := map[string]string{
-		"debian": "apt install", "ubuntu": "apt install",
-		"fedora": "dnf install", "rhel": "dnf install", "centos": "dnf install",
-		"suse": "zypper install", "opensuse": "zypper install", "sles": "zypper install",
-		"arch": "pacman -S", "alpine": "apk add",
-	}
 	for _, id := range ids {
 		if tool, ok := tools[id]; ok {
 			return Sudo(tool + " " + pkg)
@@ -41,12 +35,47 @@ func command(osRelease, pkg string) string {
 	return "install the package " + pkg
 }
 
+// tools installs a package, by the ID of os-release.
+var tools = map[string]string{
+	"debian": "apt install", "ubuntu": "apt install",
+	"fedora": "dnf install", "rhel": "dnf install", "centos": "dnf install",
+	"suse": "zypper install", "opensuse": "zypper install", "sles": "zypper install",
+	"arch": "pacman -S", "alpine": "apk add",
+}
+
+// again brings back the files of a package that is installed already.
+var again = map[string]string{
+	"apt install": "apt install --reinstall", "dnf install": "dnf reinstall", "zypper install": "zypper install --force",
+	"apk add": "apk fix",
+}
+
+// Again is how this machine brings back what is missing of a package.
+func Again(pkg string) string { return reinstall(Command(pkg)) }
+
+func reinstall(command string) string {
+	for tool, anew := range again {
+		if strings.Contains(command, tool+" ") {
+			return strings.Replace(command, tool, anew, 1)
+		}
+	}
+	return command
+}
+
 // Sudo is how this user runs a command that needs root.
 func Sudo(line string) string {
 	if os.Geteuid() == 0 {
 		return line
 	}
 	return "sudo " + line
+}
+
+// ByUser is a command line of the daemon's, which knows nothing of who reads it,
+// for this user: root needs no sudo, and may not have it.
+func ByUser(lines string) string {
+	if os.Geteuid() == 0 {
+		return strings.ReplaceAll(lines, "sudo ", "")
+	}
+	return lines
 }
 
 // engines are the packages that bring engines, by the name of the file.

@@ -23,3 +23,14 @@ func TestCommand(t *testing.T) {
 		}
 	}
 }
+
+func TestReinstall(t *testing.T) {
+	for command, want := range map[string]string{
+		"sudo apt install kvstored": "sudo apt install --reinstall kvstored", "dnf install x": "dnf reinstall x",
+		"pacman -S kvstored": "pacman -S kvstored", "install the package kvstored": "install the package kvstored",
+	} {
+		if got := reinstall(command); got != want {
+			t.Errorf("%s: %s", command, got)
+		}
+	}
+}

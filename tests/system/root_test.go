@@ -15,7 +15,7 @@ import (
 
 // rootPackages is what a machine of ours has beyond the minimum; the rest of
 // its network is off, so nothing can be installed later.
-const rootPackages = "systemd,systemd-sysv,dbus,libpam-systemd,rpm,sudo,liblmdb0"
+const rootPackages = "systemd,systemd-sysv,dbus,libpam-systemd,rpm,sudo,e2fsprogs,liblmdb0"
 
 // rootRecipe changes when makeRoot makes roots differently.
 const rootRecipe = "2"

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvstored/pkg/client"
+	"kvstored/pkg/install"
 )
 
 // engineStatus shows which library serves.
@@ -175,7 +176,7 @@ func (a *app) statusPage(fields []client.Field, now time.Time) {
 	if text := p.get("last_error"); text != "" {
 		p.row("last refusal", text)
 		p.row("why", p.get("last_error_why"))
-		p.row("fix", p.get("last_error_fix"))
+		p.row("fix", install.ByUser(p.get("last_error_fix")))
 	} else {
 		p.get("last_error_why")
 		p.get("last_error_fix")

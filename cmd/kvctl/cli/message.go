@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvstored/pkg/client"
+	"kvstored/pkg/install"
 )
 
 // The exit statuses of kvctl; "kvctl help exit-codes" explains them.
@@ -100,7 +101,7 @@ func describe(err error) (f failure, silent bool) {
 		advice := lost.Explain()
 		return failure{lost.Error(), advice.Why, advice.Fix, ExitConnect}, false
 	case errors.As(err, &server):
-		return failure{strings.TrimPrefix(server.Error(), "ERR "), server.Why, server.Fix, ExitServer}, false
+		return failure{strings.TrimPrefix(server.Error(), "ERR "), server.Why, install.ByUser(server.Fix), ExitServer}, false
 	case errors.As(err, &foreign):
 		return failure{foreign.Error(), "", "use --socket PATH to name the socket of kvstored", ExitConnect}, false
 	case errors.As(err, &exit):
