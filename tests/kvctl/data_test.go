@@ -121,6 +121,8 @@ func TestImportSaysWhatIsWrong(t *testing.T) {
 		{"jsonl", `{"key":"a","value":"-","encoding":"base64"}`, "line 1: not base64: -"},
 		{"csv", "key,value,expires\na,1,\nb,2,soon\n", "line 3: not a time in milliseconds since 1970: soon"},
 		{"csv", "a\n", "line 1: a key without a value"},
+		{"csv", "a,1\n\"x,\n", "line 2: "},
+		{"csv", "a,\"1\n2\"\n\nb,2,soon\n", "line 4: not a time"},
 		{"resp", "*2\r\n$3\r\nGET\r\n$9\r\nx\r\n", "command 1: it ends in the middle"},
 		{"resp", "SET a 1\r\n*x\r\n", "command 2: not the head of a command: *x"},
 		{"resp", "*1\r\n$99999999999\r\n", "command 1: not the head of an argument"},

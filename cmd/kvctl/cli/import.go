@@ -119,9 +119,7 @@ func (i *importer) source(in *bufio.Reader, r resumption) source {
 	case formatJSON:
 		return &jsonSource{from}
 	case formatCSV:
-		s := newCSVSource(in, r.Offset, r.Columns)
-		s.reading = from
-		return s
+		return newCSVSource(from, r.Columns)
 	}
 	return &respSource{from}
 }
@@ -200,7 +198,7 @@ func (i *importer) load(src source, total int64, path string, save func(mark) er
 				fix = "kvctl import --resume --from " + withoutPassword(i.from)
 			}
 		}
-		return broke(err, l.pipe.Answered(), fix)
+		return broke(err, l.answered(), fix)
 	}
 	if save != nil {
 		_ = os.Remove(i.notes(path)) // it may never have been written

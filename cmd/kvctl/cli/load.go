@@ -64,7 +64,7 @@ func (l *loader) run(c *client.Conn, total int64) (loadResult, error) {
 	var err error
 	begun := time.Now()
 	if l.pipe, err = c.NewPipe(l.refused); err != nil {
-		return loadResult{}, err
+		return loadResult{}, err // the connection was lost before anything was sent
 	}
 	l.note()
 	bar := l.app.progress(total, func() state {
@@ -87,6 +87,14 @@ func (l *loader) run(c *client.Conn, total int64) (loadResult, error) {
 		result.Checksum = got.String()
 	}
 	return result, err
+}
+
+// answered is how many commands were carried out or refused.
+func (l *loader) answered() int64 {
+	if l.pipe == nil {
+		return 0
+	}
+	return l.pipe.Answered()
 }
 
 // feed sends commands until the source ends.

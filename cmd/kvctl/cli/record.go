@@ -337,11 +337,12 @@ type csvSource struct {
 	reading
 	csv     *csv.Reader
 	base    int64 // where the reader began
+	first   int64 // lines before that
 	columns map[string]int
 }
 
-func newCSVSource(in *bufio.Reader, base int64, columns map[string]int) *csvSource {
-	s := &csvSource{reading: reading{in: in, offset: base}, csv: csv.NewReader(in), base: base, columns: columns}
+func newCSVSource(from reading, columns map[string]int) *csvSource {
+	s := &csvSource{reading: from, csv: csv.NewReader(from.in), base: from.offset, first: from.lines, columns: columns}
 	s.csv.FieldsPerRecord = -1
 	s.csv.ReuseRecord = true
 	return s
@@ -353,15 +354,15 @@ func (s *csvSource) next(b []byte) ([]byte, int64, error) {
 	if err == io.EOF {
 		return b, 0, io.EOF
 	}
-	line, _ := s.csv.FieldPos(0)
-	s.lines = int64(line)
 	var wrong *csv.ParseError
 	if errors.As(err, &wrong) {
-		s.lines = int64(wrong.Line)
+		s.lines = s.first + int64(wrong.StartLine)
 		return b, 0, s.bad(wrong.Err.Error())
 	} else if err != nil {
 		return b, 0, err
 	}
+	line, _ := s.csv.FieldPos(0)
+	s.lines = s.first + int64(line)
 	s.offset = s.base + s.csv.InputOffset()
 	if s.columns == nil {
 		s.columns = map[string]int{"key": 0, "value": 1, "expires": 2, "encoding": 3}
@@ -376,6 +377,9 @@ func (s *csvSource) next(b []byte) ([]byte, int64, error) {
 	r, err := s.record(fields)
 	if err != nil {
 		return b, 0, err
+	}
+	for _, field := range fields {
+		s.lines += int64(strings.Count(field, "\n"))
 	}
 	return s.give(b, r)
 }
