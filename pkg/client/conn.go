@@ -47,6 +47,7 @@ type Conn struct {
 
 	queue []request // commands sent or buffered whose replies are not yet read
 	hello bool      // the answer to HELLO is still to come
+	multi bool      // MULTI was answered, what ends it was not
 	bound bool      // the connection has state (MULTI, WATCH, SUBSCRIBE) that a new one would lack
 
 	writing chan error // non-nil while a flush runs in the background; gives its error
@@ -106,7 +107,7 @@ func (c *Conn) connect(ctx context.Context) error {
 	c.nc, c.buf = nc, c.buf[:0]
 	c.live.Store(&nc)
 	c.in = Stream{r: bufio.NewReaderSize(nc, readBuffer)}
-	c.broken, c.bound, c.flushed, c.queued = nil, false, 0, 0
+	c.broken, c.multi, c.bound, c.flushed, c.queued = nil, false, false, 0, 0
 	if c.opt.RESP3 {
 		c.put([]string{"HELLO", "3"})
 		c.hello = true
@@ -352,18 +353,21 @@ func (c *Conn) answered(k Kind) {
 	args := c.queue[0].args
 	c.queue[0] = request{}
 	c.queue = c.queue[1:]
-	if k == Error || k == BlobError {
-		return
-	}
-	switch verb(args) {
-	case "SELECT":
+	refused := k == Error || k == BlobError
+	switch name := verb(args); {
+	case name == "EXEC" && c.multi: // refused (EXECABORT) it ends MULTI, too
+		c.multi, c.bound = false, false
+	case refused || c.multi && name != "DISCARD" && name != "RESET": // or queued
+	case name == "EXEC", name == "DISCARD", name == "UNWATCH", name == "RESET":
+		c.multi, c.bound = false, false
+	case name == "MULTI":
+		c.multi, c.bound = true, true
+	case name == "WATCH", name == "SUBSCRIBE", name == "PSUBSCRIBE", name == "MONITOR":
+		c.bound = true
+	case name == "SELECT":
 		if n, err := strconv.Atoi(args[len(args)-1]); err == nil {
 			c.opt.DB = n
 		}
-	case "MULTI", "WATCH", "SUBSCRIBE", "PSUBSCRIBE", "MONITOR":
-		c.bound = true
-	case "EXEC", "DISCARD", "UNWATCH":
-		c.bound = false
 	}
 }
 
@@ -376,7 +380,7 @@ func (c *Conn) recover(cause error) error {
 		c.fail()
 		return cause
 	}
-	queue, bound := c.queue, c.bound
+	queue, bound, multi := c.queue, c.bound, c.multi
 	c.drop()
 	// A Unix socket is reset only when its other end closed it without reading
 	// all that we had sent: the last command at least was not read to its end.
@@ -388,10 +392,11 @@ func (c *Conn) recover(cause error) error {
 			continue
 		}
 		if lost == nil {
-			lost = &LostError{Args: q.args, Index: i, Bound: bound, Err: cause, path: c.path}
+			lost = &LostError{Args: q.args, Index: i, Bound: bound, Queued: multi, Err: cause, path: c.path}
 		} else {
 			lost.Others++
 		}
+		lost.Queued = lost.Queued && verb(q.args) != "EXEC"
 	}
 	c.queue = nil
 	if lost != nil {
@@ -462,7 +467,8 @@ type LostError struct {
 	Args   []string // the command
 	Index  int      // how many commands before it had no reply yet; they only read
 	Others int      // how many commands behind it have an unknown outcome too
-	Bound  bool     // it belonged to a MULTI or a subscription, which the new connection would not have
+	Bound  bool     // it belonged to a MULTI, WATCH or subscription, which the new connection would not have
+	Queued bool     // it was for the queue of a MULTI whose EXEC was not sent: nothing was carried out
 	Midway bool     // its reply had begun
 	Err    error
 

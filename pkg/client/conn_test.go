@@ -248,6 +248,40 @@ func TestStateIsNotLostInSilence(t *testing.T) {
 	}
 }
 
+// What a lost MULTI or WATCH means is said; a MULTI that was refused or
+// discarded means nothing any more, and reads are repeated again.
+func TestLostTransaction(t *testing.T) {
+	s, c := start(t, client.Options{})
+	lose := func(args ...string) client.Advice {
+		t.Helper()
+		s.Drop(args[0], 1)
+		_, err := c.Do(args...)
+		var lost *client.LostError
+		if !errors.As(err, &lost) {
+			t.Fatalf("%q: %v", args, err)
+		}
+		return lost.Explain()
+	}
+	do(t, c, "MULTI")
+	if a := lose("SET", "a", "1"); !strings.Contains(a.Why, "nothing of it was carried out") || a.Fix != "begin again with MULTI" {
+		t.Errorf("a queued command: %+v", a)
+	}
+	do(t, c, "MULTI")
+	if a := lose("EXEC"); !strings.Contains(a.Why, "whether EXEC happened is unknown") {
+		t.Errorf("EXEC: %+v", a)
+	}
+	do(t, c, "WATCH", "a")
+	if a := lose("GET", "a"); !strings.Contains(a.Why, "WATCH was lost with the connection") || a.Fix != "begin again with WATCH" {
+		t.Errorf("a read behind WATCH: %+v", a)
+	}
+	do(t, c, "MULTI")
+	if _, err := c.Do("EXEC"); err == nil {
+		t.Fatal("EXEC was not refused")
+	}
+	s.Drop("GET", 1)
+	do(t, c, "GET", "a")
+}
+
 func TestPipeline(t *testing.T) {
 	s, c := start(t, client.Options{})
 	const n = 1000

@@ -178,7 +178,11 @@ func (e *LostError) Explain() Advice {
 	switch {
 	case e.Midway:
 		return Advice{Why: happened, Fix: "run it again"}
-	case Repeatable(e.Args) && !e.Bound:
+	case e.Queued:
+		return Advice{Why: happened + "; MULTI was lost with the connection, and nothing of it was carried out", Fix: "begin again with MULTI"}
+	case Repeatable(e.Args) && e.Bound:
+		return Advice{Why: happened + "; WATCH was lost with the connection, so " + name + " was not repeated", Fix: "begin again with WATCH"}
+	case Repeatable(e.Args):
 		a = Advice{Why: "the daemon closed the connection each time " + name + " was sent", Fix: "systemctl status kvstored.service"}
 	case strings.HasPrefix(name, "ENGINE "):
 		a.Fix = "kvctl engine status, then decide"

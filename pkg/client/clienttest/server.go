@@ -183,6 +183,8 @@ var table = map[string]entry{
 	"TEST":    {3, control},
 	"PRIVATE": {1, func(_ *Server, c *conn, _ []string) { c.line("-NOPERM only root may do this") }},
 	"MULTI":   {1, func(_ *Server, c *conn, _ []string) { c.line("+OK") }},
+	"WATCH":   {2, func(_ *Server, c *conn, _ []string) { c.line("+OK") }},
+	"EXEC":    {1, func(_ *Server, c *conn, _ []string) { c.line("-EXECABORT nothing is queued here") }},
 }
 
 // answer carries out one command; false breaks the connection.
