@@ -202,7 +202,7 @@ func TestShellReconnects(t *testing.T) {
 	server.Drop("INCR", 1)
 	p.send("INCR hits\r")
 	p.expect("connection lost while INCR hits was in flight")
-	p.expect("so it was not repeated")
+	p.expect("nothing of it was carried out")
 	p.expect("(not connected)>")
 	p.send("GET name\r")
 	p.expect(`"Rojalin"`)

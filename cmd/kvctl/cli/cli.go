@@ -206,6 +206,5 @@ func (a *app) colored(tty bool) bool {
 	case "never":
 		return false
 	}
-	term := os.Getenv("TERM")
-	return tty && os.Getenv("NO_COLOR") == "" && term != "dumb" && term != ""
+	return tty && os.Getenv("NO_COLOR") == "" && !dumbTerminal()
 }

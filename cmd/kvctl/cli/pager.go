@@ -32,7 +32,7 @@ func (s *shell) paged(fn func() error) error { return s.app.paged(fn) }
 // paged is for terminals only; elsewhere it just runs fn.
 func (a *app) paged(fn func() error) error {
 	width, rows, err := term.GetSize(int(os.Stdout.Fd()))
-	if !a.outTTY || a.noPager || err != nil || rows < 5 || pagerCommand() == "cat" {
+	if !a.outTTY || a.noPager || err != nil || rows < 5 || dumbTerminal() || pagerCommand() == "cat" {
 		return fn()
 	}
 	_ = a.out.Flush()

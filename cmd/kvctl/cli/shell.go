@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,6 @@ import (
 	"time"
 
 	"github.com/reeflective/readline"
-	"github.com/reeflective/readline/inputrc"
 	"github.com/spf13/cobra"
 
 	"kvstored/pkg/client"
@@ -22,7 +22,7 @@ import (
 type shell struct {
 	app    *app
 	conn   *client.Conn
-	edit   *readline.Shell
+	edit   editor
 	keys   *keyOffers
 	db     int
 	multi  bool // MULTI was answered, EXEC and DISCARD were not
@@ -43,7 +43,11 @@ func (a *app) shell() error {
 	s.keys = newKeyOffers(a)
 	defer s.keys.close()
 	s.greet()
-	s.setUp()
+	if dumbTerminal() {
+		s.edit = &plainEditor{in: bufio.NewReader(a.in), out: os.Stdout, prompt: s.prompt}
+	} else {
+		s.setUp()
+	}
 	for {
 		_ = a.out.Flush()
 		line, err := s.edit.Readline()
@@ -56,8 +60,10 @@ func (a *app) shell() error {
 		case err != nil:
 			return failure{what: "cannot read the terminal: " + err.Error(), code: ExitUsage}
 		}
-		if s.line(line) {
-			return nil
+		for _, statement := range statements(line) {
+			if s.line(statement) {
+				return nil
+			}
 		}
 	}
 }
@@ -75,67 +81,6 @@ func (s *shell) greet() {
 		}
 	}
 	fmt.Fprintln(s.app.out, s.app.style(true, "2", info+"; help explains, TAB completes, Ctrl-D ends"))
-}
-
-// setUp makes the line editor.
-func (s *shell) setUp() {
-	rl := readline.NewShell(inputrc.WithApp("kvctl"))
-	s.edit = rl
-	rl.Config.Vars["cursor-position-probe"] = false
-	rl.Config.Vars["enable-bracketed-paste"] = true
-	rl.Config.Vars["multiline-column"] = false
-	rl.Config.Vars["bell-style"] = "none"
-	for _, keymap := range []string{"emacs", "vi-insert"} {
-		if binds := rl.Config.Binds[keymap]; binds != nil {
-			binds[inputrc.Unescape(`\C-I`)] = inputrc.Bind{Action: "menu-complete"}
-		}
-	}
-	rl.Prompt.Primary(s.prompt)
-	rl.Prompt.Secondary(func() string { return s.app.style(true, "2", "   ...> ") })
-	rl.AcceptMultiline = func(line []rune) bool { return !openQuote(string(line)) }
-	rl.Completer = s.complete
-	rl.Hint.SetProvider(s.hint)
-	if s.app.colored(true) {
-		rl.SyntaxHighlighter = highlight
-	}
-	names := rl.History.Name()
-	rl.History.Delete(names)
-	rl.History.Add("history", openHistory(historyPath()))
-}
-
-// prompt shows the database and, inside MULTI, how many commands wait.
-func (s *shell) prompt() string {
-	name := "kvctl"
-	if s.db != 0 {
-		name += "[" + strconv.Itoa(s.db) + "]"
-	}
-	color := "1;36"
-	switch {
-	case s.multi && s.broken:
-		name, color = name+"(MULTI broken)", "1;31"
-	case s.multi:
-		name, color = name+"(MULTI "+strconv.Itoa(s.queued)+")", "1;33"
-	case !s.conn.Connected():
-		name, color = name+"(not connected)", "1;31"
-	}
-	return s.app.style(true, color, name+">") + " "
-}
-
-// openQuote reports whether a line ends inside quotes, so that more is to come.
-func openQuote(line string) bool {
-	var quote byte
-	for i := 0; i < len(line); i++ {
-		c := line[i]
-		switch {
-		case quote == 0 && (c == '"' || c == '\'') && (i == 0 || isBlank(line[i-1])):
-			quote = c
-		case quote != 0 && c == '\\' && (quote == '"' || i+1 < len(line) && line[i+1] == '\''):
-			i++
-		case c == quote:
-			quote = 0
-		}
-	}
-	return quote != 0
 }
 
 // reconnected says that the connection is a new one.

@@ -314,6 +314,9 @@ func highlight(line []rune) string {
 	words, i := []string{}, 0
 	for i < len(text) {
 		if isBlank(text[i]) {
+			if text[i] == '\n' {
+				words = words[:0] // another statement
+			}
 			b.WriteByte(text[i])
 			i++
 			continue

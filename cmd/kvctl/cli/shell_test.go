@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,6 +46,18 @@ func TestOpenQuote(t *testing.T) {
 	} {
 		if openQuote(line) != want {
 			t.Errorf("%q: open %v", line, !want)
+		}
+	}
+}
+
+// Several commands may be pasted at once; quotes hold lines together.
+func TestStatements(t *testing.T) {
+	for text, want := range map[string][]string{
+		"GET a": {"GET a"}, "SET a \"b\nc\"\nGET a": {"SET a \"b\nc\"", "GET a"}, "GET a\n\nGET b\n": {"GET a", "", "GET b", ""},
+		"SET a 'b\nc": {"SET a 'b\nc\n"}, "": {""},
+	} {
+		if got := statements(text); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, not %q", text, got, want)
 		}
 	}
 }
