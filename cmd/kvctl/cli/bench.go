@@ -174,7 +174,7 @@ func (b *benchmark) start(stop <-chan os.Signal) []*worker {
 	}
 	finished := make(chan struct{})
 	go func() { wait.Wait(); close(finished) }()
-	bar := b.app.progress(b.total, func() state { return state{done: b.done.Load(), keys: b.done.Load()} })
+	bar := b.app.progress(b.total, func() state { return state{done: b.done.Load(), keys: b.done.Load(), noun: "commands"} })
 	var late <-chan time.Time
 	if b.total == 0 {
 		late = time.After(b.span)

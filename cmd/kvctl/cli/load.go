@@ -36,6 +36,7 @@ type loader struct {
 	src  source
 	pipe *client.Pipe
 	unit string // "line" or "command"
+	bar  *progress
 	save func(m mark) error
 
 	bytes atomic.Int64 // read of the source
@@ -63,13 +64,14 @@ var errInterrupted = errors.New("interrupted")
 func (l *loader) run(c *client.Conn, total int64) (loadResult, error) {
 	var err error
 	begun := time.Now()
+	l.bar = &progress{app: l.app, total: total, now: func() state {
+		return state{done: l.bytes.Load(), keys: l.pipe.Answered(), bytes: l.bytes.Load(), bad: l.bad.Load()}
+	}}
 	if l.pipe, err = c.NewPipe(l.refused); err != nil {
 		return loadResult{}, err // the connection was lost before anything was sent
 	}
 	l.note()
-	bar := l.app.progress(total, func() state {
-		return state{done: l.bytes.Load(), keys: l.pipe.Answered(), bytes: l.bytes.Load(), bad: l.bad.Load()}
-	})
+	l.bar.start()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	err = l.feed(stop)
@@ -77,7 +79,7 @@ func (l *loader) run(c *client.Conn, total int64) (loadResult, error) {
 	if finish := l.pipe.Finish(); finish != nil {
 		err = finish
 	}
-	bar.end()
+	l.bar.end()
 	if err != nil {
 		_ = l.keep()
 	}
@@ -189,10 +191,15 @@ func (l *loader) refused(n int64, err *client.ServerError) {
 		if l.unit != "" {
 			place = fmt.Sprintf("%s %d: ", l.unit, l.line(n))
 		}
-		fmt.Fprintf(l.app.err, "kvctl: %s%s\n", place, printable(strings.TrimPrefix(err.Error(), "ERR ")))
+		l.tell(place + strings.TrimPrefix(err.Error(), "ERR "))
 	case bad == complaints+1:
-		fmt.Fprintln(l.app.err, "kvctl: further refused commands are only counted")
+		l.tell("further refused commands are only counted")
 	}
+}
+
+// tell prints a line on standard error while the load goes on.
+func (l *loader) tell(text string) {
+	l.bar.above(func() { fmt.Fprintln(l.app.err, "kvctl: "+printable(text)) })
 }
 
 // keep saves the last mark up to which everything is answered.
