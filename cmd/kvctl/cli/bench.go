@@ -284,10 +284,10 @@ func (b *benchmark) say(r benchResult, h *hdrhistogram.Histogram) error {
 	}
 	fmt.Fprintf(a.out, "%s commands/s: %s in %s, %s, %d at once, values of %s\n", grouped(int64(r.PerSecond)), counted(r.Commands, "command"), seconds(r.Seconds),
 		counted(int64(b.conns), "connection"), b.pipeline, size(int64(b.size)))
-	fmt.Fprintf(a.out, "server CPU %.2f µs a command; %s errors\n%s\n", r.CPUCommand, grouped(r.Errors), quantileLine(h))
+	fmt.Fprintf(a.out, "server CPU %.2f µs a command; %s errors\n%s\n", r.CPUCommand, grouped(r.Errors), a.quantileLines(h))
 	if a.outTTY && h.TotalCount() > 0 {
 		fmt.Fprintln(a.out)
-		a.drawHistogram(h, a.columns())
+		a.drawHistogram(h)
 	}
 	return code
 }

@@ -81,7 +81,7 @@ func (a *app) examine() error {
 	} else {
 		p.checkStopped()
 	}
-	if err := p.print(); err != nil {
+	if err := a.paged(p.print); err != nil {
 		return err
 	}
 	switch {
@@ -303,6 +303,34 @@ func (p *patient) checkMemory() {
 	}
 }
 
+// findingIndent is where the text of a finding begins.
+const findingIndent = 21
+
+// printFinding writes one finding. On a terminal long text goes on below itself.
+func (p *patient) printFinding(f finding, color string) {
+	a := p.app
+	width := 1 << 30
+	if a.outTTY {
+		columns, _ := a.screen()
+		width = max(columns-findingIndent-1, 18)
+	}
+	indent := strings.Repeat(" ", findingIndent)
+	what := strings.Join(wrap(printable(f.What), width), "\n"+indent)
+	fmt.Fprintf(a.out, "%s %-11s  %s\n", a.style(a.outTTY, color, fmt.Sprintf("%-7s", f.Status)), f.Check, what)
+	for _, advice := range [][2]string{{"why", f.Why}, {"fix", f.Fix}} {
+		if advice[1] == "" {
+			continue
+		}
+		label := a.style(a.outTTY, "1", advice[0]+":")
+		for line := range strings.SplitSeq(advice[1], "\n") {
+			for _, row := range wrap(printable(line), width-5) {
+				fmt.Fprintf(a.out, "%s%s %s\n", indent, label, row)
+				label = "    "
+			}
+		}
+	}
+}
+
 // print writes the findings in the form that was asked for.
 func (p *patient) print() error {
 	a := p.app
@@ -314,19 +342,7 @@ func (p *patient) print() error {
 	}
 	colors := map[string]string{statusOK: "32", statusNote: "2", statusWarning: "33", statusFailure: "1;31"}
 	for _, f := range p.findings {
-		fmt.Fprintf(a.out, "%s %-11s  %s\n", a.style(a.outTTY, colors[f.Status], fmt.Sprintf("%-7s", f.Status)), f.Check, printable(f.What))
-		for _, advice := range [][2]string{{"why", f.Why}, {"fix", f.Fix}} {
-			for i, line := range strings.Split(advice[1], "\n") {
-				if line == "" {
-					continue
-				}
-				label := advice[0] + ":"
-				if i > 0 {
-					label = "    "
-				}
-				fmt.Fprintf(a.out, "%21s%s %s\n", "", a.style(a.outTTY, "1", label), printable(line))
-			}
-		}
+		p.printFinding(f, colors[f.Status])
 	}
 	bad, odd := p.count(statusFailure), p.count(statusWarning)
 	switch {

@@ -51,19 +51,31 @@ func short(ns int64) string {
 	return fmt.Sprintf("%.2f s", float64(ns)/1e9)
 }
 
-// drawHistogram draws how many times fell into each bucket; the buckets grow
-// by a third, so that the slow ones show beside the fast.
-func (a *app) drawHistogram(h *hdrhistogram.Histogram, width int) {
-	type bucket struct{ low, high, n int64 }
-	var buckets []bucket
-	low := h.Min()
-	for high := low + max(low/3, 100); ; high += max(high/3, 100) {
-		buckets = append(buckets, bucket{low, high, 0})
-		if high > h.Max() {
-			break
+// bucket counts the times from low to high.
+type bucket struct{ low, high, n int64 }
+
+// bucketsOf parts the times of h so that the slow ones show beside the fast:
+// each bucket is a third longer than the one before, or more than that where
+// there would be more than rows of them.
+func bucketsOf(h *hdrhistogram.Histogram, rows int) []bucket {
+	for growth := 4.0 / 3; ; growth *= 1.1 {
+		var buckets []bucket
+		for low := h.Min(); low <= h.Max() || len(buckets) == 0; {
+			high := max(int64(float64(low)*growth), low+100)
+			buckets = append(buckets, bucket{low, high, 0})
+			low = high
 		}
-		low = high
+		if len(buckets) <= max(rows, 4) {
+			return buckets
+		}
 	}
+}
+
+// drawHistogram draws how many times fell into each bucket, in as many rows as
+// the terminal has to spare.
+func (a *app) drawHistogram(h *hdrhistogram.Histogram) {
+	width, rows := a.screen()
+	buckets := bucketsOf(h, rows-8)
 	var most int64
 	at := 0
 	for _, bar := range h.Distribution() {
@@ -79,7 +91,7 @@ func (a *app) drawHistogram(h *hdrhistogram.Histogram, width int) {
 	for len(buckets) > 1 && buckets[len(buckets)-1].n == 0 {
 		buckets = buckets[:len(buckets)-1]
 	}
-	room := max(width-36, 10)
+	room := max(width-22, 6)
 	for _, b := range buckets {
 		share := float64(b.n) * 100 / float64(max(h.TotalCount(), 1))
 		fmt.Fprintf(a.out, "%9s %s %s %6.2f%%\n", short(b.low), a.style(a.outTTY, "2", "│"), a.style(a.outTTY, "36", bar(b.n, most, room)), share)
@@ -103,11 +115,26 @@ func bar(n, most int64, width int) string {
 	return text + strings.Repeat(" ", max(width-used, 0))
 }
 
-// quantileLine is the times of a histogram in a line.
-func quantileLine(h *hdrhistogram.Histogram) string {
+// quantileLines is the times of a histogram in a line, on a narrow terminal in
+// several.
+func (a *app) quantileLines(h *hdrhistogram.Histogram) string {
 	parts := []string{"min " + short(h.Min())}
 	for _, q := range quantiles {
 		parts = append(parts, fmt.Sprintf("p%g %s", q, short(h.ValueAtQuantile(q))))
 	}
-	return strings.Join(append(parts, "max "+short(h.Max())), "  ")
+	parts = append(parts, "max "+short(h.Max()))
+	if !a.outTTY {
+		return strings.Join(parts, "  ")
+	}
+	width, _ := a.screen()
+	text, used := parts[0], len([]rune(parts[0]))
+	for _, part := range parts[1:] {
+		n := len([]rune(part))
+		if used+2+n > width {
+			text, used = text+"\n"+part, n
+			continue
+		}
+		text, used = text+"  "+part, used+2+n
+	}
+	return text
 }

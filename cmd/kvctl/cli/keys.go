@@ -33,6 +33,7 @@ type census struct {
 	separator string
 	match     string
 	noSizes   bool
+	narrow    bool // the terminal is
 	all       tree
 
 	seen, bytes atomic.Int64 // for the progress bar
@@ -213,10 +214,17 @@ func (t *tree) branches() []string {
 	return names
 }
 
-// page draws the tree on a terminal.
+// page draws the tree on a terminal; a narrow one has fewer columns, since the
+// names matter most.
 func (k *census) page() {
 	a := k.app
-	fmt.Fprintf(a.out, "%12s %12s %6s %10s\n", "keys", "bytes", "share", "expiring")
+	width, _ := a.screen()
+	k.narrow = width < 72
+	if k.narrow {
+		fmt.Fprintf(a.out, "%10s %9s\n", "keys", "bytes")
+	} else {
+		fmt.Fprintf(a.out, "%12s %12s %6s %10s\n", "keys", "bytes", "share", "expiring")
+	}
 	k.row(a.style(true, "1", "all keys"), &k.all)
 	k.draw(&k.all, "")
 	if k.all.biggest != "" && !k.noSizes {
@@ -226,6 +234,10 @@ func (k *census) page() {
 
 // row prints the figures of one branch.
 func (k *census) row(label string, t *tree) {
+	if k.narrow {
+		fmt.Fprintf(k.app.out, "%10s %9s %s\n", grouped(t.keys), strings.Replace(size(t.bytes), "bytes", "B", 1), label)
+		return
+	}
 	share := 0.0
 	if k.all.bytes > 0 {
 		share = float64(t.bytes) * 100 / float64(k.all.bytes)

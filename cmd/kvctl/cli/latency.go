@@ -95,10 +95,10 @@ func (a *app) measure(args []string, span time.Duration, limit int, pause time.D
 	if a.json {
 		return a.object(timesOf(h))
 	}
-	fmt.Fprintf(a.out, "%s of %s\n%s\n", counted(h.TotalCount(), "answer"), printable(args[0]), quantileLine(h))
+	fmt.Fprintf(a.out, "%s of %s\n%s\n", counted(h.TotalCount(), "answer"), printable(args[0]), a.quantileLines(h))
 	if a.outTTY {
 		fmt.Fprintln(a.out)
-		a.drawHistogram(h, a.columns())
+		a.drawHistogram(h)
 	}
 	return nil
 }
@@ -112,11 +112,11 @@ func appendWords(b []byte, args []string) []byte {
 	return client.AppendCommand(b, words...)
 }
 
-// columns is the width of the terminal, at most 120.
-func (a *app) columns() int {
-	width, _, err := term.GetSize(int(os.Stdout.Fd()))
-	if err != nil || width < 40 {
-		return 80
+// screen is the size of the terminal; no more than 120 columns are used.
+func (a *app) screen() (columns, rows int) {
+	columns, rows, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil || columns < 1 || rows < 1 {
+		return 80, 24
 	}
-	return min(width, 120)
+	return min(columns, 120), rows
 }

@@ -295,7 +295,7 @@ func quote(text []byte) string {
 // size writes a number of bytes for people.
 func size(n int64) string {
 	if n < 1<<10 {
-		return strconv.FormatInt(n, 10) + " bytes"
+		return counted(n, "byte")
 	}
 	units := []string{"KiB", "MiB", "GiB", "TiB"}
 	value, unit := float64(n)/(1<<10), 0

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,8 +40,48 @@ per interval, until Ctrl-C. What asking costs itself is among the commands.`,
 	return cmd
 }
 
-// statHead names the columns.
-const statHead = "    time       keys    cmds/s   cpu%  µs/cmd  clients  conns/s     memory        rss  expired/s  evicted/s"
+// statColumn is a column of kvctl stat.
+type statColumn struct {
+	name  string
+	width int
+	rank  int // on a narrow terminal the highest drop out first
+	value func(s sample) string
+}
+
+// statColumns are all of them.
+var statColumns = []statColumn{
+	{"time", 8, 0, func(sample) string { return time.Now().Format("15:04:05") }},
+	{"keys", 10, 1, func(s sample) string { return grouped(s.Keys) }},
+	{"cmds/s", 9, 0, func(s sample) string { return grouped(int64(s.Commands + 0.5)) }},
+	{"cpu%", 6, 2, func(s sample) string { return tenths(s.CPU) }},
+	{"µs/cmd", 7, 5, func(s sample) string { return tenths(s.CPUCommand) }},
+	{"clients", 8, 4, func(s sample) string { return grouped(s.Clients) }},
+	{"conns/s", 8, 7, func(s sample) string { return tenths(s.Connections) }},
+	{"memory", 10, 3, func(s sample) string { return size(s.Memory) }},
+	{"rss", 10, 6, func(s sample) string { return size(s.RSS) }},
+	{"expired/s", 10, 8, func(s sample) string { return tenths(s.Expired) }},
+	{"evicted/s", 10, 9, func(s sample) string { return tenths(s.Evicted) }},
+}
+
+// tenths is a number with one digit behind its point.
+func tenths(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
+
+// fitting are the columns that go into a width; 0 takes all.
+func fitting(columns []statColumn, width int) []statColumn {
+	for {
+		used, worst := -1, 0
+		for i, c := range columns {
+			used += c.width + 1
+			if c.rank > columns[worst].rank {
+				worst = i
+			}
+		}
+		if width == 0 || used <= width || len(columns) == 1 {
+			return columns
+		}
+		columns = slices.Delete(slices.Clone(columns), worst, worst+1)
+	}
+}
 
 // statLines prints until it is ended.
 func (a *app) statLines(every time.Duration, limit int) error {
@@ -85,10 +128,18 @@ func (a *app) statLine(s sample, n int) error {
 		}
 		return a.out.Flush()
 	}
-	if n == 0 || a.outTTY && n%20 == 0 {
-		fmt.Fprintln(a.out, a.style(a.outTTY, "1", statHead))
+	width, rows := 0, 0
+	if a.outTTY {
+		width, rows = a.screen()
 	}
-	fmt.Fprintf(a.out, "%s %10s %9s %6.1f %7.1f %8d %8.1f %10s %10s %10.1f %10.1f\n", time.Now().Format("15:04:05"),
-		grouped(s.Keys), grouped(int64(s.Commands+0.5)), s.CPU, s.CPUCommand, s.Clients, s.Connections, size(s.Memory), size(s.RSS), s.Expired, s.Evicted)
+	columns := fitting(statColumns, width)
+	head, line := make([]string, len(columns)), make([]string, len(columns))
+	for i, c := range columns {
+		head[i], line[i] = fmt.Sprintf("%*s", c.width, c.name), fmt.Sprintf("%*s", c.width, c.value(s))
+	}
+	if n == 0 || a.outTTY && n%max(rows-2, 5) == 0 {
+		fmt.Fprintln(a.out, a.style(a.outTTY, "1", strings.Join(head, " ")))
+	}
+	fmt.Fprintln(a.out, strings.Join(line, " "))
 	return a.out.Flush()
 }
