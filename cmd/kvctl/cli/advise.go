@@ -40,7 +40,6 @@ var advices = []advice{
 	{"OOM ", "the memory limit (maxmemory) is reached", "what is big: kvctl keys; or a higher limit in kvstored.conf"},
 	{"MISCONF", "the disk refuses what is to be kept", "kvctl doctor"},
 	{"READONLY", "the disk failed, or its file system is read-only", "kvctl doctor"},
-	{"ERR unknown subcommand", "there is none of that name", "kvctl help COMMAND"},
 }
 
 // advise finds what to add to an error about a command.

@@ -51,6 +51,9 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:              atMost(0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.object(map[string]string{"version": a.version})
+			}
 			_, err := fmt.Fprintf(a.out, "kvctl %s\n", a.version)
 			return err
 		},

@@ -81,8 +81,8 @@ func (a *app) explain(root *cobra.Command, args []string) error {
 		return nil
 	}
 	f := failure{what: "no help about " + strings.Join(args, " "), fix: "kvctl help, or: kvctl help commands", code: ExitUsage}
-	if near := nearest(strings.ToUpper(args[0])); near != "" {
-		f.fix = "did you mean " + near + "?"
+	if near := nearestCommand(args[0]); near != "" {
+		f.fix = didYouMean(near)
 	}
 	return f
 }

@@ -82,7 +82,7 @@ func (f *feeder) add(number int, text string) error {
 		if err := f.settle(); err != nil {
 			return err
 		}
-		f.complain(number, failure{what: err.Error(), code: ExitServer})
+		f.complain(number, badLine(err, "", ExitServer))
 		return nil
 	}
 	if len(args) == 0 {

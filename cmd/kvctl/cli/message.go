@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -57,7 +58,14 @@ func usage(what string) error {
 
 // flagError names a wrong option and where it is described.
 func flagError(cmd *cobra.Command, err error) error {
-	return failure{what: err.Error(), fix: cmd.CommandPath() + " --help", code: ExitUsage}
+	fix := cmp.Or(nearestFlag(cmd, err.Error()), cmd.CommandPath()+" --help")
+	return failure{what: err.Error(), fix: fix, code: ExitUsage}
+}
+
+// badLine is a line that cannot be taken apart into words.
+func badLine(err error, place string, code int) error {
+	return failure{what: err.Error() + place, why: `a " or ' is not closed, or something stands right behind a closing one`,
+		fix: `inside "…" write \", inside '…' write \'`, code: code}
 }
 
 // report prints an error on standard error and returns the exit status.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"strings"
@@ -22,7 +23,7 @@ func (a *app) command(_ *cobra.Command, args []string) error {
 	if len(args) == 1 && strings.ContainsAny(args[0], " \t\n") {
 		words, err := split(args[0])
 		if err != nil {
-			return usage(err.Error() + " in: " + args[0])
+			return badLine(err, " in: "+args[0], ExitUsage)
 		}
 		args = words
 		if len(args) == 0 {
@@ -134,6 +135,9 @@ func explainServer(err error, args []string) error {
 		} else if known := protocolCommand(args); known != nil {
 			f.fix = "call it as: " + known.Usage()
 		}
+	case strings.HasPrefix(server.Message, "unknown subcommand"):
+		f.why = "there is none of that name"
+		f.fix = cmp.Or(nearestSubcommand(args), "kvctl help "+strings.ToUpper(args[0]))
 	case server.Code == "NOPERM" && os.Geteuid() != 0:
 		f.fix = "sudo kvctl …"
 	default:
@@ -153,13 +157,13 @@ func commandName(args []string) string {
 
 // unknownCommand says that the server lacks a command, and why if it tells.
 func unknownCommand(name, message string) failure {
-	f := failure{what: "unknown command: " + name, why: "the server has no command of that name", fix: "kvctl help commands", code: ExitServer}
+	f := failure{what: "unknown command: " + name, why: "neither the server nor kvctl has a command of that name", fix: "kvctl help commands", code: ExitServer}
 	if _, lacks, ok := strings.Cut(message, "': "); ok {
 		f.why = lacks
 		return f
 	}
-	if near := nearest(strings.ToUpper(name)); near != "" && near != strings.ToUpper(name) {
-		f.fix = "did you mean " + near + "?"
+	if near := nearestCommand(name); near != "" && near != strings.ToUpper(name) {
+		f.fix = didYouMean(near)
 	}
 	return f
 }

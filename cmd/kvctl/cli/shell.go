@@ -98,7 +98,7 @@ func (s *shell) reconnected() {
 func (s *shell) line(text string) (end bool) {
 	args, err := split(text)
 	if err != nil {
-		s.say(failure{what: err.Error(), code: ExitUsage})
+		s.say(badLine(err, "", ExitUsage))
 		return false
 	}
 	if len(args) == 0 || strings.HasPrefix(strings.TrimSpace(text), "#") {
