@@ -241,6 +241,8 @@ type Host interface {
 	Clients() []*Session
 	// EngineStatus is ENGINE STATUS: name, value (string or int64) pairs.
 	EngineStatus() []Pair
+	// HotKeys is the keys that are asked for most, the hottest first.
+	HotKeys() []HotKey
 	// LoadEngine starts the swap to path ("": what the configuration says) and
 	// calls done, from any goroutine, with what came of it.
 	LoadEngine(path string, done func(answer string, err error))

@@ -67,6 +67,10 @@ func (b *bench) EngineStatus() []command.Pair {
 	return []command.Pair{{Name: "engine", Value: "hash"}, {Name: "keys", Value: int64(3)}}
 }
 
+func (b *bench) HotKeys() []command.HotKey {
+	return []command.HotKey{{Key: []byte("a"), PerSecond: 2.5, Share: 0.5}, {DB: 3, Key: []byte("b"), PerSecond: 1, Share: 0.25}}
+}
+
 func (b *bench) LoadEngine(path string, done func(string, error)) {
 	if path == "bad" {
 		done("", errors.New("reload refused: bad: no symbol kvstore_engine\n  why: not a kvstored engine\n  fix: kvctl engine check bad"))
@@ -169,6 +173,17 @@ func TestUnknownCommands(t *testing.T) {
 	b.want("-ERR unknown subcommand 'foo'. Try CLIENT HELP.\r\n", "CLIENT", "foo")
 	b.want("-ERR wrong number of arguments for 'client|id' command\r\n", "CLIENT", "ID", "x")
 	b.want("-ERR wrong number of arguments for 'get' command\r\n", "GET")
+}
+
+func TestEngineHotkeys(t *testing.T) {
+	b := newBench(t, "debug")
+	b.want("*1\r\n*8\r\n$3\r\nkey\r\n$1\r\na\r\n$2\r\ndb\r\n:0\r\n$10\r\nper_second\r\n$3\r\n2.5\r\n$5\r\nshare\r\n$3\r\n0.5\r\n",
+		"ENGINE", "HOTKEYS", "1")
+	if got := b.do("ENGINE", "HOTKEYS"); !strings.HasPrefix(got, "*2\r\n") {
+		t.Errorf("without a count: %q", got)
+	}
+	b.want("-ERR value is out of range, must be positive\r\n", "ENGINE", "HOTKEYS", "0")
+	b.want("-ERR wrong number of arguments for 'engine|hotkeys' command\r\n", "ENGINE", "HOTKEYS", "1", "2")
 }
 
 func TestWhoMayLoadCode(t *testing.T) {

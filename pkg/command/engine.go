@@ -9,6 +9,9 @@ import (
 var engineHelp = []string{
 	"STATUS",
 	"    Return which engine serves, since when, and what came of the last swap.",
+	"HOTKEYS [<count>]",
+	"    Return the keys that are asked for most, with operations a second and their",
+	"    share of all; a sample is always taken.",
 	"LOAD [<path>]",
 	"    Exchange the engine for the configured library, or for the one at <path>.",
 	"CHECK <path>",

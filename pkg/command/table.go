@@ -13,6 +13,12 @@ var engineCommands = []*Command{{
 			Plan:    planEngineStatus,
 		},
 		{
+			Name: "hotkeys", Arity: -2, Flags: NoScript | Loading | Stale | OnlyKvstored, Group: "engine", Since: "0.1.0",
+			Summary: "the keys that are asked for most, with operations a second and their share; a sample is always taken",
+			Syntax:  "[count]",
+			Plan:    planEngineHotkeys,
+		},
+		{
 			Name: "load", Arity: -2, Flags: Admin | NoScript | LoadsCode | OnlyKvstored, Group: "engine", Since: "0.1.0",
 			Summary: "exchanges the engine for the configured library, or for the one at a path; root and the daemon's user only",
 			Syntax:  "[path]",

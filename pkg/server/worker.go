@@ -111,6 +111,7 @@ type worker struct {
 	scripts scripting
 	stats   statistics
 	ttls    [command.Databases]meanTTL
+	hot     hotKeys
 	slowlog slowlog
 	slowAt  uint64 // nanoseconds
 	latency latency
@@ -411,6 +412,7 @@ func (w *worker) run(from, to int) {
 // watch see what they changed.
 func (w *worker) carryOut(b *batch.Batch, from, to int) error {
 	err := w.s.o.Engine.Exec(b, from, to, w.now)
+	w.hot.see(b, from, to, w.now)
 	if w.watches.any() {
 		w.watches.see(b, from, to)
 	}

@@ -3,6 +3,7 @@ package kvctl
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -75,6 +76,30 @@ func TestLooks(t *testing.T) {
 		if _, stderr, status := run(t, d.Socket, "", args...); status != 2 || !strings.HasPrefix(stderr, "kvctl: ") {
 			t.Errorf("%q: exit status %d, %s", args, status, stderr)
 		}
+	}
+}
+
+// A key that is asked for more than others is told without anybody having
+// watched for it.
+func TestHotKeys(t *testing.T) {
+	d := daemontest.Start(t, enginetest.Build(t, "hash"))
+	var lines strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&lines, "GET key:%d\nGET \"h\\xff\"\n", i)
+	}
+	must(t, d.Socket, lines.String(), "-n", "3")
+	var hot []struct {
+		Key, Encoding string
+		DB            int
+		PerSecond     float64 `json:"per_second"`
+		Share         float64
+	}
+	object(t, d.Socket, &hot, "keys", "--hot", "--top", "1")
+	if len(hot) != 1 || hot[0].Key != "aP8=" || hot[0].Encoding != "base64" || hot[0].DB != 3 || hot[0].PerSecond <= 0 || hot[0].Share < 0.3 || hot[0].Share > 0.7 {
+		t.Errorf("%+v", hot)
+	}
+	if out := must(t, d.Socket, "", "keys", "--hot"); !strings.HasPrefix(out, "h\ufffd\t3\t") {
+		t.Errorf("on a pipe: %q", out)
 	}
 }
 

@@ -219,9 +219,9 @@ func TestTop(t *testing.T) {
 	p := onTerminal(t, []string{"KVSTORE_SOCKET=" + d.Socket}, "top", "--interval", "50ms")
 	p.expect("engine hash")
 	p.expect("commands/s")
+	p.expect("hottest keys")
 	p.expect("client")
 	p.send("h")
-	p.expect("hottest keys")
 	p.send("q")
 	if code := p.ends(); code != 0 {
 		t.Errorf("exit status %d", code)

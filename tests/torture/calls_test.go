@@ -186,6 +186,7 @@ READONLY
 READWRITE
 ASKING
 ENGINE STATUS
+ENGINE HOTKEYS 5
 ENGINE LOAD /nonexistent/engine.so
 ENGINE CHECK /nonexistent/engine.so
 ENGINE HELP
@@ -198,7 +199,7 @@ LASTSAVE
 // is compared is which kind of answer it is.
 var varying = []string{"client|id", "client|info", "client|list", "time", "info", "latency|histogram",
 	"latency|history", "latency|latest", "memory|stats", "memory|usage", "lolwut", "monitor", "randomkey", "slowlog|get", "slowlog|len",
-	"engine|status", "engine|load", "memory|doctor", "hello", "lastsave", "bgsave", "save", "config|rewrite"}
+	"engine|status", "engine|hotkeys", "engine|load", "memory|doctor", "hello", "lastsave", "bgsave", "save", "config|rewrite"}
 
 // shared is the commands that change the daemon for everybody, or that may do
 // so when an argument of theirs is damaged: they are not mutated.

@@ -33,6 +33,7 @@ type census struct {
 	separator string
 	match     string
 	noSizes   bool
+	hot       bool
 	narrow    bool // the terminal is
 	all       tree
 
@@ -50,10 +51,16 @@ beginnings (user:, session:), with how much their names and values hold, how
 many expire, and the biggest of each.
 
 On a pipe each line is the beginning, the keys, the bytes, those that expire and
-the biggest key, with tabs between. With a PATTERN it is the command KEYS.`,
+the biggest key, with tabs between. With a PATTERN it is the command KEYS.
+
+--hot walks over nothing: the daemon always looks at a sample of what is done
+and tells which keys were asked for most in the last half minute (ENGINE
+HOTKEYS). On a pipe each line is the key, its database, the operations a second
+and their share of all, with tabs between.`,
 		Example: `  kvctl keys
   kvctl keys --depth 3 --top 5
   kvctl keys --match 'session:*'
+  kvctl keys --hot
   kvctl keys 'user:*'`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -72,6 +79,7 @@ the biggest key, with tabs between. With a PATTERN it is the command KEYS.`,
 	f.StringVar(&k.separator, "separator", ":", "TEXT parts the levels")
 	f.StringVar(&k.match, "match", "", "only keys that match PATTERN")
 	f.BoolVar(&k.noSizes, "no-sizes", false, "count only; faster")
+	f.BoolVar(&k.hot, "hot", false, "show the keys that are asked for most, with operations a second")
 	for name, word := range map[string]string{"depth": "N", "top": "N", "separator": "TEXT", "match": "PATTERN"} {
 		placeholder(f, name, word)
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
@@ -84,6 +92,9 @@ the biggest key, with tabs between. With a PATTERN it is the command KEYS.`,
 func (k *census) run() error {
 	if k.depth < 1 || k.top < 1 || k.separator == "" {
 		return usage("keys: --depth and --top are at least 1, --separator is not empty")
+	}
+	if k.hot {
+		return k.hottest()
 	}
 	c, err := k.app.dial()
 	if err != nil {

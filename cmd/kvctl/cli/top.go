@@ -18,9 +18,9 @@ func (a *app) top() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top [OPTION...]",
 		Short: "a live view of rates, latencies, memory, clients, hot keys and engine",
-		Long: `Shows what the daemon does, until q. The letter h looks for the hottest keys: a
-fifth of the time kvctl then follows all commands (MONITOR), which costs a busy
-daemon something. On a pipe it prints the lines of kvctl stat.`,
+		Long: `Shows what the daemon does, until q. The hottest keys come from a sample that
+the daemon always takes; the letter h hides them. On a pipe it prints the lines
+of kvctl stat.`,
 		Example: `  kvctl top
   kvctl top --interval 5s`,
 		Args:              atMost(0),
@@ -47,7 +47,7 @@ func (a *app) runTop(every time.Duration) error {
 	if err != nil {
 		return err
 	}
-	m := &topView{app: a, conn: c, every: every, width: 80, height: 24}
+	m := &topView{app: a, conn: c, every: every, width: 80, height: 24, hot: true}
 	defer func() { _ = m.conn.Close() }()
 	first, err := readInfo(c)
 	if err != nil {
@@ -83,22 +83,16 @@ type topView struct {
 
 // look is what one look at the daemon gives.
 type look struct {
-	info     info
-	clients  []topClient
-	ping     int64 // nanoseconds of a PING
-	hot      []hotKey
-	hotError string
-	err      error
+	info    info
+	clients []topClient
+	ping    int64 // nanoseconds of a PING
+	hot     []hotKey
+	noHot   bool // the server does not tell
+	err     error
 }
 
 // topClient is a line of CLIENT LIST.
 type topClient struct{ id, name, who, cmd, age, idle string }
-
-// hotKey is a key and how often it was seen in the sample.
-type hotKey struct {
-	key string
-	n   int
-}
 
 // tick asks for the next look.
 type tick struct{}
@@ -133,8 +127,8 @@ func (m *topView) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if m.paused {
 			return m, m.wait()
 		}
-		hot, every := m.hot, m.every
-		return m, func() tea.Msg { return m.look(hot, every) }
+		hot := m.hot
+		return m, func() tea.Msg { return m.look(hot) }
 	case look:
 		m.take(msg)
 		return m, m.wait()
@@ -152,9 +146,6 @@ func (m *topView) take(l look) {
 	m.lost = ""
 	now := time.Now()
 	m.now = between(m.before, l.info, now.Sub(m.at).Seconds())
-	if l.hot == nil {
-		l.hot = m.looked.hot
-	}
 	before := m.before
 	m.before, m.at, m.looked = l.info, now, l
 	for name, value := range before { // for the rates of single commands
@@ -169,7 +160,7 @@ func (m *topView) take(l look) {
 }
 
 // look asks the daemon.
-func (m *topView) look(hot bool, every time.Duration) (l look) {
+func (m *topView) look(hot bool) (l look) {
 	begun := time.Now()
 	if _, err := m.conn.Do("PING"); err != nil {
 		return look{err: err}
@@ -182,7 +173,9 @@ func (m *topView) look(hot bool, every time.Duration) (l look) {
 		l.clients = parseClients(r.Text())
 	}
 	if hot {
-		l.hot, l.hotError = m.sampleKeys(every / 5)
+		var err error
+		l.hot, err = askHotKeys(m.conn, 20)
+		l.noHot = err != nil
 	}
 	return l
 }
@@ -208,38 +201,4 @@ func parseClients(text string) []topClient {
 		return a < b
 	})
 	return all
-}
-
-// sampleKeys follows all commands for a while and counts their keys.
-func (m *topView) sampleKeys(span time.Duration) ([]hotKey, string) {
-	c, err := m.app.dial()
-	if err != nil {
-		return nil, "no connection"
-	}
-	defer c.Close()
-	if err := c.Raw("MONITOR"); err != nil {
-		return nil, "no connection"
-	}
-	_ = c.SetDeadline(time.Now().Add(max(span, 50*time.Millisecond)))
-	counts := map[string]int{}
-	for {
-		r, err := c.Next()
-		if err != nil {
-			break // the time is up
-		}
-		if r.Err() != nil {
-			return nil, "this server cannot be monitored"
-		}
-		if m, ok := parseMonitored(r.Text()); ok && len(m.Command) > 1 {
-			if cmd, args := called(m.Command); cmd != nil && cmd.FirstKey > 0 && len(args) > 0 {
-				counts[args[0]]++
-			}
-		}
-	}
-	hot := make([]hotKey, 0, len(counts))
-	for key, n := range counts {
-		hot = append(hot, hotKey{key, n})
-	}
-	sort.Slice(hot, func(i, j int) bool { return hot[i].n > hot[j].n || hot[i].n == hot[j].n && hot[i].key < hot[j].key })
-	return hot[:min(len(hot), 8)], ""
 }

@@ -14,11 +14,17 @@ func (m *topView) View() tea.View {
 	var b strings.Builder
 	m.head(&b)
 	m.figures(&b)
-	m.commands(&b)
-	m.hotKeys(&b)
-	m.clientTable(&b)
 	lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 	room := max(m.height-1, 1)
+	var tables [][]string
+	for _, table := range [][]string{m.hotKeys(), m.commands(), m.clientTable()} {
+		if len(table) > 0 {
+			tables = append(tables, table)
+		}
+	}
+	for i, table := range tables {
+		lines = append(lines, shareOf(table, room-len(lines), len(tables)-i)...)
+	}
 	if len(lines) > room {
 		lines = lines[:room]
 	}
@@ -29,6 +35,22 @@ func (m *topView) View() tea.View {
 	v := tea.NewView(strings.Join(lines, "\n"))
 	v.AltScreen = true
 	return v
+}
+
+// shareOf is as much of a table, whose first line is its heading, as goes into
+// its part of the rows that are left for n tables, below an empty line.
+func shareOf(table []string, left, n int) []string {
+	rows := left / n
+	if n == 1 {
+		rows = left
+	}
+	if rows < 3 {
+		rows = min(left, 3)
+	}
+	if rows < 3 {
+		return nil
+	}
+	return append([]string{""}, table[:min(len(table), rows-1)]...)
 }
 
 // onOff is a switch's state.
@@ -60,25 +82,35 @@ func (m *topView) head(b *strings.Builder) {
 	if m.lost != "" {
 		b.WriteString(m.app.style(true, "1;31", clip(m.lost+"; trying again", m.width)) + "\n")
 	}
-	b.WriteString("\n")
+	if m.height >= lowScreen {
+		b.WriteString("\n")
+	}
 }
+
+// lowScreen is the height below which the least of the figures are left out.
+const lowScreen = 18
 
 // figures are rates, latency and memory, with the last minutes drawn.
 func (m *topView) figures(b *strings.Builder) {
 	s := m.now
 	i := m.before
-	width := max(m.width-34, 10)
-	fmt.Fprintf(b, "commands/s %12s  %s\n", grouped(int64(s.Commands+0.5)), m.app.style(true, "36", spark(m.rates, width)))
-	fmt.Fprintf(b, "CPU        %11.1f%%  %.1f µs a command\n", s.CPU, s.CPUCommand)
-	fmt.Fprintf(b, "answer     %12s  PING from here\n", short(m.looked.ping))
 	memory := size(s.Memory)
 	if limit := i.number("maxmemory"); limit > 0 {
 		memory += " of " + size(int64(limit))
 	}
-	fmt.Fprintf(b, "memory     %12s  resident %s\n", memory, size(s.RSS))
-	fmt.Fprintf(b, "keys       %12s  expired %.0f/s, evicted %.0f/s\n", grouped(s.Keys), s.Expired, s.Evicted)
-	fmt.Fprintf(b, "clients    %12d  of %s, %.1f new/s\n", s.Clients, i["maxclients"], s.Connections)
-	fmt.Fprintf(b, "exchanges  %12d  longest pause %s µs, refused %s\n", s.Swaps, orNone(i["engine_lane_held_max_us"]), orNone(i["engine_refused"]))
+	rows := []string{
+		fmt.Sprintf("commands/s %12s  %s", grouped(int64(s.Commands+0.5)), m.app.style(true, "36", spark(m.rates, max(m.width-34, 10)))),
+		fmt.Sprintf("CPU        %11.1f%%  %.1f µs a command", s.CPU, s.CPUCommand),
+		fmt.Sprintf("memory     %12s  resident %s", memory, size(s.RSS)),
+		fmt.Sprintf("keys       %12s  expired %.0f/s, evicted %.0f/s", grouped(s.Keys), s.Expired, s.Evicted),
+		fmt.Sprintf("answer     %12s  PING from here", short(m.looked.ping)),
+		fmt.Sprintf("clients    %12d  of %s, %.1f new/s", s.Clients, i["maxclients"], s.Connections),
+		fmt.Sprintf("exchanges  %12d  longest pause %s µs, refused %s", s.Swaps, orNone(i["engine_lane_held_max_us"]), orNone(i["engine_refused"])),
+	}
+	if m.height < lowScreen {
+		rows = rows[:4]
+	}
+	b.WriteString(strings.Join(rows, "\n") + "\n")
 }
 
 // orNone is a figure that a server may lack.
@@ -111,7 +143,7 @@ func spark(values []float64, width int) string {
 }
 
 // commands are those carried out most, with their times where the server tells.
-func (m *topView) commands(b *strings.Builder) {
+func (m *topView) commands() []string {
 	type row struct {
 		name  string
 		calls float64
@@ -130,14 +162,15 @@ func (m *topView) commands(b *strings.Builder) {
 		}
 	}
 	if len(rows) == 0 {
-		return
+		return nil
 	}
 	sort.Slice(rows, func(i, j int) bool { return rows[i].calls > rows[j].calls })
-	fmt.Fprintf(b, "\n%s\n", m.app.style(true, "1", "commands          calls  µs each  percentiles (µs)"))
-	for _, r := range rows[:min(len(rows), 5)] {
+	table := []string{m.app.style(true, "1", clip("commands          calls  µs each  percentiles (µs)", m.width))}
+	for _, r := range rows {
 		line := fmt.Sprintf("%-12s %10s %8.1f  %s", strings.ToUpper(printable(r.name)), grouped(int64(r.calls)), r.usec, m.before["latency_percentiles_usec_"+r.name])
-		b.WriteString(clip(line, m.width) + "\n")
+		table = append(table, clip(line, m.width))
 	}
+	return table
 }
 
 // fieldsOf reads "calls=1,usec=2".
@@ -154,33 +187,32 @@ func fieldsOf(text string) map[string]float64 {
 	return out
 }
 
-// hotKeys are the keys seen most in the sample.
-func (m *topView) hotKeys(b *strings.Builder) {
-	if !m.hot {
-		return
+// hotKeys are the keys that are asked for most.
+func (m *topView) hotKeys() []string {
+	if !m.hot || m.looked.noHot {
+		return nil
 	}
-	fmt.Fprintf(b, "\n%s\n", m.app.style(true, "1", "hottest keys (sampled)"))
-	switch {
-	case m.looked.hotError != "":
-		b.WriteString(m.looked.hotError + "\n")
-	case len(m.looked.hot) == 0:
-		b.WriteString("none seen yet\n")
-	default:
-		most := int64(m.looked.hot[0].n)
-		for _, h := range m.looked.hot {
-			fmt.Fprintf(b, "%8d %s %s\n", h.n, m.app.style(true, "36", bar(int64(h.n), most, 12)), clip(quote([]byte(h.key)), max(m.width-24, 8)))
-		}
+	table := []string{m.app.style(true, "1", clip("hottest keys  ops/s  share", m.width))}
+	for _, h := range m.looked.hot {
+		drawn := m.app.style(true, "36", bar(int64(1e6*h.Share), int64(1e6*m.looked.hot[0].Share), 8))
+		table = append(table, fmt.Sprintf("%s %10s %5.1f%% %s", drawn, grouped(int64(h.PerSecond+0.5)), 100*h.Share, clip(h.label(), max(m.width-27, 8))))
 	}
+	if len(table) == 1 {
+		table = append(table, "none stands out")
+	}
+	return table
 }
 
 // clientTable lists the clients that did something last.
-func (m *topView) clientTable(b *strings.Builder) {
+func (m *topView) clientTable() []string {
 	if len(m.looked.clients) == 0 {
-		return
+		return nil
 	}
-	fmt.Fprintf(b, "\n%s\n", m.app.style(true, "1", fmt.Sprintf("%-8s %-20s %-12s %-16s %6s %6s", "client", "name", "who", "last command", "age", "idle")))
+	head := fmt.Sprintf("%-8s %-20s %-12s %-16s %6s %6s", "client", "name", "who", "last command", "age", "idle")
+	table := []string{m.app.style(true, "1", clip(head, m.width))}
 	for _, c := range m.looked.clients {
 		line := fmt.Sprintf("%-8s %-20s %-12s %-16s %5ss %5ss", c.id, clip(printable(orNone(c.name)), 20), clip(c.who, 12), clip(printable(c.cmd), 16), c.age, c.idle)
-		b.WriteString(clip(line, m.width) + "\n")
+		table = append(table, clip(line, m.width))
 	}
+	return table
 }
