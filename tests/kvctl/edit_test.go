@@ -89,3 +89,21 @@ func TestShellOnADumbTerminal(t *testing.T) {
 		t.Errorf("exit status %d, and %q", code, p.wrote())
 	}
 }
+
+// What messages and the manual say to type can be typed: with the program's
+// name, and with its options. Messages of the shell leave the name out.
+func TestShellTakesItsOwnName(t *testing.T) {
+	p, _ := shell(t)
+	p.send("kvctl SET name Rojalin\r")
+	p.expect("OK")
+	p.send("kvctl --json GET name\r")
+	p.expect(`"encoding": "utf-8"`)
+	p.send("kvctl -n 3 SET name other\r")
+	p.expect("OK")
+	p.send("INCR name\r")
+	p.expect("fix: GET name")
+	p.send("stat --count 1 --interval 10ms --jq .engine\r")
+	p.expect("\nhash 0.1.0")
+	p.send("kvctl GET name\r")
+	p.expect(`"Rojalin"`)
+}

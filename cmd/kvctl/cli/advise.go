@@ -23,7 +23,7 @@ var advices = []advice{
 	{"ERR decrement would overflow", "the number to take away has no counterpart in 64 bits", "a smaller number"},
 	{"ERR invalid expire time", "a time to live is a whole number above 0, and not too far away", "kvctl help COMMAND; to let it expire now: kvctl DEL KEY"},
 	{"ERR no such key", "KEY was never set, was deleted or has expired", "kvctl EXISTS KEY, or look for its like: kvctl keys"},
-	{"ERR DB index is out of range", "the databases are numbered from 0 to 15", "kvctl -n N …, N from 0 to 15"},
+	{"ERR DB index is out of range", "the databases are numbered from 0 to 15", "kvctl -n N …, or in the shell SELECT N, N from 0 to 15"},
 	{"ERR string exceeds maximum", "a value holds at most 512 MiB", "parts under keys of their own"},
 	{"ERR offset is out of range", "offsets are not negative, and end at 512 MiB", "kvctl STRLEN KEY"},
 	{"ERR bit offset is not", "bits are numbered from 0 to 2^32-1", "kvctl help COMMAND"},

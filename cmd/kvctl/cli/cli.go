@@ -35,6 +35,7 @@ type app struct {
 	noPager   bool
 	pipe      bool
 	jq        string
+	inShell   bool
 	filter    *filter // of --jq
 
 	version string
@@ -48,16 +49,23 @@ func Main(version string) int {
 		inTTY: isTerminal(os.Stdin), outTTY: isTerminal(os.Stdout), errTTY: isTerminal(os.Stderr),
 		version: version,
 	}
-	err := a.root().Execute()
-	if a.filter != nil {
-		if filtered := a.filter.end(); filtered != nil && (err == nil || errors.Is(filtered, errEnough)) {
-			err = filtered
-		}
-	}
+	err := a.filtered(a.root().Execute())
 	if flushErr := a.out.Flush(); flushErr != nil {
 		err = failure{what: "cannot write the answer: " + flushErr.Error(), code: ExitServer}
 	}
 	return a.report(err)
+}
+
+// filtered waits for the filter of --jq, if there is one, behind a command that
+// ended with err.
+func (a *app) filtered(err error) error {
+	if a.filter == nil {
+		return err
+	}
+	if filtered := a.filter.end(); filtered != nil && (err == nil || errors.Is(filtered, errEnough)) {
+		return filtered
+	}
+	return err
 }
 
 // isTerminal reports whether f is a terminal.

@@ -83,7 +83,7 @@ func (a *app) report(err error) int {
 	}
 	fmt.Fprintf(a.err, "kvctl: %s\n", printable(f.what))
 	a.advice("why", f.why)
-	a.advice("fix", f.fix)
+	a.advice("fix", a.asTyped(f.fix))
 	return f.code
 }
 
@@ -116,6 +116,23 @@ func describe(err error) (f failure, silent bool) {
 		return failure{code: exit.ExitCode()}, true
 	}
 	return failure{what: err.Error(), code: ExitUsage}, false
+}
+
+// asTyped is a way out as it is typed where the person is: in the shell
+// without the program's name.
+func (a *app) asTyped(fix string) string {
+	if !a.inShell {
+		return fix
+	}
+	words := strings.Split(fix, " ")
+	kept := words[:0:0]
+	for i, word := range words {
+		if strings.TrimLeft(word, "(") == "kvctl" && i+1 < len(words) && !strings.HasPrefix(words[i+1], "-") && (i == 0 || words[i-1] != "sudo") {
+			continue
+		}
+		kept = append(kept, word)
+	}
+	return strings.Join(kept, " ")
 }
 
 // advice prints "  why: …" or "  fix: …"; further lines stand under the first.

@@ -33,6 +33,7 @@ type shell struct {
 
 // shell runs until the person leaves it.
 func (a *app) shell() error {
+	a.inShell = true
 	s := &shell{app: a, db: a.db}
 	conn, err := a.dialWith(client.Options{OnReconnect: s.reconnected})
 	if err != nil {
@@ -103,6 +104,13 @@ func (s *shell) line(text string) (end bool) {
 	}
 	if len(args) == 0 || strings.HasPrefix(strings.TrimSpace(text), "#") {
 		return false
+	}
+	if strings.EqualFold(args[0], "kvctl") && len(args) > 1 { // as messages and the manual write it
+		if strings.HasPrefix(args[1], "-") {
+			s.say(s.withOptions(args[1:]))
+			return false
+		}
+		args = args[1:]
 	}
 	switch strings.ToLower(args[0]) {
 	case "quit", "exit":
@@ -185,14 +193,20 @@ func (s *shell) own(args []string) bool {
 	if err != nil || !found.HasParent() || name == "watch" || len(args) > 1 && isRedisCall(found.Name(), args[1:]) {
 		return false
 	}
+	words := append([]string{name}, args[1:]...)
+	if found.Flags().Lookup("db") != nil {
+		words = append([]string{"-n", strconv.Itoa(s.db)}, words...)
+	}
+	s.say(s.withOptions(words))
+	return true
+}
+
+// withOptions runs kvctl as from the command line, on a connection of its own.
+func (s *shell) withOptions(words []string) error {
 	child := *s.app
 	root := child.root()
-	root.SetArgs(append([]string{"--socket", s.conn.Path(), "--color", s.app.color, "-n", strconv.Itoa(s.db), name}, args[1:]...))
-	if found.Flags().Lookup("db") == nil {
-		root.SetArgs(append([]string{"--socket", s.conn.Path(), "--color", s.app.color, name}, args[1:]...))
-	}
-	s.say(root.Execute())
-	return true
+	root.SetArgs(append([]string{"--socket", s.conn.Path(), "--color", s.app.color}, words...))
+	return child.filtered(root.Execute())
 }
 
 // exchange sends one command and prints its answer; Ctrl-C ends the waiting.
