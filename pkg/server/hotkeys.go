@@ -21,7 +21,7 @@ import (
 
 const (
 	hotSlots    = 128     // counters
-	hotLooks    = 1000    // operations looked at in a second
+	hotLooks    = 100     // operations looked at in a second
 	hotWidest   = 1 << 14 // one of so many is looked at at least
 	hotHalfLife = 10 * time.Second
 )
