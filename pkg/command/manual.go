@@ -24,10 +24,11 @@ var groups = []struct{ name, title, text string }{
 	{"scripting", "Scripts", "Lua 5.1, with the libraries of Lua that are safe and `redis`, `cjson`, `cmsgpack`, " +
 		"`struct` and `bit`. A script's commands are carried out with nothing of anybody else's in between; what outlives a crash is each " +
 		"of them, not all. A script that runs longer than `BusyAfter=` can be ended with SCRIPT KILL as long as it has written " +
-		"nothing; everybody else is answered BUSY until then. Messages of the Lua interpreter itself have their own words. A text used as a number in arithmetic is " +
-		"read as Go reads one: `'010' + 1` is 9, not 11; `tonumber('010')` is 10, as in Redis. MONITOR shows the commands that " +
-		"a script calls, but not the EVAL. Numbers that are not whole are written with the fewest digits; in about one of a " +
-		"thousand Redis has more, or an exponent."},
+		"nothing; everybody else is answered BUSY until then. The order in which `pairs` and `next` go through the keys of a table " +
+		"that are not 1 to n is that in which they came, not that of Redis's hash; so are objects of `cjson` and maps of `cmsgpack` " +
+		"ordered. `#` of a table with holes may be another of its ends. `__len` counts for tables, too. Mistakes in the syntax of a " +
+		"script have their own words. MONITOR shows the commands that a script calls, but not the EVAL. Numbers that are not whole " +
+		"are written with the fewest digits; in about one of a thousand Redis has more, or an exponent."},
 	{"pubsub", "Publish and subscribe", "Nothing is kept: a message goes to those who listen now. A connection that speaks " +
 		"RESP2 can do little else while it is subscribed; in RESP3 messages are pushes among the replies, and those that a " +
 		"request sends to its own connection come after its reply, as in Redis 7.2. Who reads its messages too slowly is closed " +

@@ -295,12 +295,7 @@ func (r *unpacker) table(n int) lua.LValue {
 		r.used++
 		value := r.value()
 		r.used--
-		switch f, isNumber := key.(lua.LNumber); {
-		case key == lua.LNil:
-			r.L.Error(lua.LString("table index is nil"), 0)
-		case isNumber && f != f:
-			r.L.Error(lua.LString("table index is NaN"), 0)
-		}
+		storable(r.L, key)
 		t.RawSet(key, value)
 	}
 	r.used--

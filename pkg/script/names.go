@@ -1,34 +1,9 @@
 package script
 
-import (
-	"reflect"
-
-	lua "github.com/yuin/gopher-lua"
-)
+import lua "github.com/yuin/gopher-lua"
 
 // Names for error messages: "attempt to index local 'x' (a nil value)" says
 // where the value came from. The code before the instruction that failed tells.
-
-// place is an instruction of a function on the stack.
-type place struct {
-	fn *lua.LFunction
-	pc int
-}
-
-// placeOf is where the function at a level of the stack is; level 0 runs. The
-// interpreter does not show the number of the instruction otherwise.
-func placeOf(L *lua.LState, level int) (place, bool) {
-	dbg, ok := L.GetStack(level)
-	if !ok {
-		return place{}, false
-	}
-	fn, err := L.GetInfo("f", dbg, lua.LNil)
-	if err != nil {
-		return place{}, false
-	}
-	pc := reflect.ValueOf(dbg).Elem().FieldByName("frame").Elem().FieldByName("Pc").Int()
-	return place{fn.(*lua.LFunction), max(int(pc)-1, 0)}, true
-}
 
 // The parts of an instruction, as the interpreter packs them.
 func opOf(inst uint32) int { return int(inst >> 26) }
@@ -47,7 +22,7 @@ func calleeName(L *lua.LState) (kind, name string) {
 	if p, ok := placeOf(L, 1); ok && !p.fn.IsG {
 		switch inst := p.fn.Proto.Code[p.pc]; opOf(inst) {
 		case lua.OP_CALL, lua.OP_TAILCALL, lua.OP_TFORLOOP:
-			if kind, name = p.name(p.pc, argA(inst)); kind != "" {
+			if kind, name = p.name(L, p.pc, argA(inst)); kind != "" {
 				return kind, name
 			}
 		}
@@ -56,8 +31,8 @@ func calleeName(L *lua.LState) (kind, name string) {
 }
 
 // name is where the value in a register came from before instruction pc.
-func (p place) name(pc, reg int) (kind, name string) {
-	if name, ok := p.fn.LocalName(reg+1, pc+1); ok {
+func (p place) name(L *lua.LState, pc, reg int) (kind, name string) {
+	if name := p.local(L, pc, reg); name != "" {
 		return "local", name
 	}
 	proto := p.fn.Proto
@@ -68,7 +43,7 @@ func (p place) name(pc, reg int) (kind, name string) {
 	switch inst := proto.Code[set]; opOf(inst) {
 	case lua.OP_MOVE, lua.OP_MOVEN:
 		if argB(inst) < argA(inst) {
-			return p.name(set, argB(inst))
+			return p.name(L, set, argB(inst))
 		}
 	case lua.OP_GETGLOBAL:
 		return "global", proto.Constants[argX(inst)].String()

@@ -4,6 +4,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	lua "github.com/yuin/gopher-lua"
@@ -35,12 +36,37 @@ func rewriteValue(v reflect.Value) {
 		if v.Type() != exprType {
 			return
 		}
-		if join, ok := v.Interface().(*ast.StringConcatOpExpr); ok {
-			v.Set(reflect.ValueOf(joined(join)))
+		switch e := v.Interface().(type) {
+		case *ast.StringConcatOpExpr:
+			v.Set(reflect.ValueOf(joined(e)))
+		case *ast.ArithmeticOpExpr:
+			e.SetLine(lastLine(e.Rhs))
+			switch {
+			case e.Operator == "%" && !isWhole(e.Rhs):
+				v.Set(reflect.ValueOf(calling(remainderName, e, e.Lhs, e.Rhs)))
+			case e.Operator == "^":
+				v.Set(reflect.ValueOf(calling(powerName, e, e.Lhs, e.Rhs)))
+			}
+		case *ast.RelationalOpExpr:
+			e.SetLine(lastLine(e.Rhs))
+		case *ast.AttrGetExpr:
+			e.SetLine(lastLine(e.Key))
+		case *ast.FuncCallExpr:
+			if e.Func != nil {
+				e.SetLine(lastLine(e.Func))
+			}
+		case *ast.NumberExpr:
+			if f, ok := number(e.Value, 10); ok {
+				e.Value = strconv.FormatFloat(f, 'g', -1, 64)
+			}
 		}
 	case reflect.Pointer:
-		if !v.IsNil() {
-			rewriteValue(v.Elem())
+		if v.IsNil() {
+			return
+		}
+		rewriteValue(v.Elem())
+		if loop, ok := v.Interface().(*ast.NumberForStmt); ok {
+			startLoop(loop)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
@@ -51,20 +77,122 @@ func rewriteValue(v reflect.Value) {
 	}
 }
 
+// startName is the global that reads the numbers of a loop.
+const startName = "\x00start"
+
+// startLoop has the numbers of a loop read as Lua does: texts count.
+func startLoop(loop *ast.NumberForStmt) {
+	for what, e := range map[string]*ast.Expr{"initial value": &loop.Init, "limit": &loop.Limit, "step": &loop.Step} {
+		if *e == nil {
+			continue
+		}
+		if _, plain := (*e).(*ast.NumberExpr); plain {
+			continue
+		}
+		if _, plain := (*e).(*ast.UnaryLenOpExpr); plain {
+			continue
+		}
+		kind := &ast.StringExpr{Value: what}
+		kind.SetLine(loop.Line())
+		*e = calling(startName, *e, kind, *e)
+	}
+}
+
+// remainderName is the global behind the operator %: the interpreter's own
+// divides in another way. A divisor that is a whole number makes no difference.
+const remainderName = "\x00remainder"
+
+// powerName is the global behind the operator ^: it is not a number in the way
+// of C where it has no result.
+const powerName = "\x00power"
+
+// lastLine is the line on which an expression ends, as far as is known: Lua
+// counts an operator to the line of what was read last.
+func lastLine(e ast.Expr) int {
+	last := max(e.Line(), e.LastLine())
+	switch e := e.(type) {
+	case *ast.AttrGetExpr:
+		last = max(last, lastLine(e.Key))
+	case *ast.ArithmeticOpExpr:
+		last = max(last, lastLine(e.Rhs))
+	case *ast.StringConcatOpExpr:
+		last = max(last, lastLine(e.Rhs))
+	case *ast.FuncCallExpr:
+		for _, a := range e.Args {
+			last = max(last, lastLine(a))
+		}
+	}
+	return last
+}
+
+func isWhole(e ast.Expr) bool {
+	n, ok := e.(*ast.NumberExpr)
+	return ok && n.Value != "0" && strings.Trim(n.Value, "0123456789") == ""
+}
+
+// calling is a call of a global in the place of an expression.
+func calling(name string, instead ast.Expr, arguments ...ast.Expr) ast.Expr {
+	fn := &ast.IdentExpr{Value: name}
+	call := &ast.FuncCallExpr{Func: fn, AdjustRet: true}
+	for _, e := range arguments {
+		call.Args = append(call.Args, single(e))
+	}
+	for _, part := range []ast.Expr{fn, call} {
+		part.SetLine(instead.Line())
+		part.SetLastLine(instead.LastLine())
+	}
+	return call
+}
+
+// startOfLoop is a number of a loop, or the error that it is none.
+func startOfLoop(L *lua.LState) int {
+	f, ok := toNumber(L.Get(2))
+	if !ok {
+		raise(L, "'for' "+checkString(L, 1)+" must be a number")
+	}
+	L.Push(lua.LNumber(f))
+	return 1
+}
+
+// eachFunction calls do for the functions in a statement's expressions and
+// blocks, those in them not.
+func eachFunction(stmt ast.Stmt, do func(*ast.FunctionExpr)) {
+	walkFunctions(reflect.ValueOf(stmt), do)
+}
+
+func walkFunctions(v reflect.Value, do func(*ast.FunctionExpr)) {
+	switch v.Kind() {
+	case reflect.Slice:
+		for i := range v.Len() {
+			walkFunctions(v.Index(i), do)
+		}
+	case reflect.Interface, reflect.Pointer:
+		if v.IsNil() {
+			return
+		}
+		if fn, ok := v.Interface().(*ast.FunctionExpr); ok {
+			do(fn)
+			return
+		}
+		walkFunctions(v.Elem(), do)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				walkFunctions(v.Field(i), do)
+			}
+		}
+	}
+}
+
 // joined is the call that a concatenation becomes; a .. b .. c is one.
 func joined(e *ast.StringConcatOpExpr) ast.Expr {
-	name := &ast.IdentExpr{Value: joinName}
-	call := &ast.FuncCallExpr{Func: name, Args: []ast.Expr{single(e.Lhs)}, AdjustRet: true}
+	arguments := []ast.Expr{e.Lhs}
 	if rest, ok := e.Rhs.(*ast.FuncCallExpr); ok && isJoin(rest) {
-		call.Args = append(call.Args, rest.Args...)
+		arguments = append(arguments, rest.Args...)
 	} else {
-		call.Args = append(call.Args, single(e.Rhs))
+		arguments = append(arguments, e.Rhs)
 	}
-	name.SetLine(e.Line())
-	name.SetLastLine(e.LastLine())
-	call.SetLine(e.Line())
-	call.SetLastLine(e.LastLine())
-	return call
+	return calling(joinName, e, arguments...)
 }
 
 func isJoin(e *ast.FuncCallExpr) bool {
@@ -108,14 +236,15 @@ func (v *VM) join(L *lua.LState) int {
 	}
 	right := L.Get(n)
 	for i := n - 1; i >= 1; i-- {
-		right = joinTwo(L, L.Get(i), right)
+		right = joinTwo(L, i, L.Get(i), right)
 	}
 	L.Push(right)
 	return 1
 }
 
-// joinTwo joins two values, through a metamethod where there is one.
-func joinTwo(L *lua.LState, a, b lua.LValue) lua.LValue {
+// joinTwo joins argument i and what was joined of those after it, through a
+// metamethod where there is one.
+func joinTwo(L *lua.LState, i int, a, b lua.LValue) lua.LValue {
 	text, ok := appendText(nil, a)
 	if ok {
 		if text, ok = appendText(text, b); ok {
@@ -130,8 +259,10 @@ func joinTwo(L *lua.LState, a, b lua.LValue) lua.LValue {
 		culprit := a
 		if _, ok := appendText(nil, a); ok {
 			culprit = b
+			i++
 		}
-		L.RaiseError("attempt to concatenate a %s value", culprit.Type())
+		text := complaint(L, "concatenate", func(inst uint32) int { return argA(inst) + i }, culprit.Type().String())
+		L.Error(lua.LString(where(L, 1)+text), 0)
 	}
 	L.Push(meta)
 	L.Push(a)

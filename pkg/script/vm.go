@@ -62,6 +62,8 @@ type Script struct {
 	SHA   string
 	Flags Flags
 	fn    *lua.LFunction
+
+	scopes scopes
 }
 
 // VM is the interpreter and the scripts that it knows.
@@ -77,8 +79,9 @@ type VM struct {
 	run     *Run
 	random  uint64
 	proto   int // of redis.setresp
-	handler *lua.LFunction
-	args    [][]byte
+
+	nextFunction lua.LValue
+	args         [][]byte
 }
 
 // Run is one execution.
@@ -169,38 +172,38 @@ func (v *VM) compile(body []byte) (*Script, error) {
 		_, rest, _ := strings.Cut(text, "\n")
 		text = "\n" + rest
 	}
-	fn, err := v.function(text, chunkName)
+	fn, scopes, err := v.function(text, chunkName)
 	if err != nil {
 		return nil, fmt.Errorf("ERR Error compiling script (new function): %w", err)
 	}
-	s := &Script{SHA: sha, Flags: flags, fn: fn}
+	s := &Script{SHA: sha, Flags: flags, fn: fn, scopes: scopes}
 	v.scripts[sha] = s
 	return s, nil
 }
 
 // function compiles a text. What compilers do with text that nobody foresaw
 // must not end the daemon.
-func (v *VM) function(text, name string) (fn *lua.LFunction, err error) {
+func (v *VM) function(text, name string) (fn *lua.LFunction, s scopes, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%s: %v", name, r)
 		}
 	}()
 	if strings.HasPrefix(text, "\x1b") {
-		return nil, errors.New(name + ": precompiled scripts are not taken")
+		return nil, nil, errors.New(name + ": precompiled scripts are not taken")
 	}
 	chunk, err := parse.Parse(strings.NewReader(text), name)
 	if err != nil {
-		return nil, syntaxError(name, err)
+		return nil, nil, syntaxError(name, err)
 	}
 	rewrite(chunk)
 	proto, err := lua.Compile(chunk, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	fn = v.state.NewFunctionFromProto(proto)
 	fn.Env = v.env
-	return fn, nil
+	return fn, newScopes(chunk, proto), nil
 }
 
 // syntaxError is a parser's error as Lua writes it: name:line: what.
@@ -258,11 +261,11 @@ func (v *VM) Run(r Run) {
 	L := v.state
 	top := L.GetTop()
 	L.Push(r.Script.fn)
-	err := L.PCall(0, 1, v.handler)
-	if err == nil {
-		v.reply(r.W, L.Get(-1), 0)
+	e, failed := v.protect(L, 0, 1, v.onError)
+	if failed {
+		v.failure(r.W, e)
 	} else {
-		v.failure(r.W, err)
+		v.reply(r.W, L.Get(-1), 0)
 	}
 	L.SetTop(top)
 	v.ticks.end = nil
@@ -273,14 +276,10 @@ func (v *VM) Run(r Run) {
 }
 
 // failure writes the error that ended a script.
-func (v *VM) failure(w *resp.Writer, err error) {
-	var e *lua.ApiError
-	table, ok := (*lua.LTable)(nil), false
-	if errors.As(err, &e) {
-		table, ok = e.Object.(*lua.LTable)
-	}
+func (v *VM) failure(w *resp.Writer, e lua.LValue) {
+	table, ok := e.(*lua.LTable)
 	if !ok {
-		w.Error(fmt.Sprintf("ERR Error running script %s, %.100s", v.run.Script.SHA, err.Error()))
+		w.Error(fmt.Sprintf("ERR Error running script %s, %.100s", v.run.Script.SHA, e.String()))
 		return
 	}
 	text := errorText(table)
@@ -325,6 +324,13 @@ func (t *ticker) start() { t.count, t.next, t.made, t.end, t.weight = 0, pollEve
 func (t *ticker) make(n int) {
 	if t.made += n; t.made > weighMade {
 		t.next = 0
+	}
+}
+
+// step counts a step of a builtin that takes long like an instruction.
+func (t *ticker) step(L *lua.LState) {
+	if t.Done() != nil {
+		L.Error(lua.LString(t.end.Error()), 0)
 	}
 }
 

@@ -1,0 +1,72 @@
+package script
+
+import (
+	"reflect"
+	"unsafe"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// What the interpreter does not show and Lua needs: the instruction at which a
+// function is, for names in messages; and the list of open upvalues, since the
+// interpreter's PCall leaves those of the functions that an error ended open
+// (their variables then change with the stack), or shuts those of functions
+// that go on (two closures then no longer share a variable).
+
+// Where the fields are; a field that is gone or another ends the start.
+var (
+	openOffset  = offsetOf(reflect.TypeFor[lua.LState](), "uvcache", reflect.TypeFor[*lua.Upvalue]())
+	keepsOffset = offsetOf(reflect.TypeFor[lua.LState](), "hasErrorFunc", reflect.TypeFor[bool]())
+	nextOffset  = offsetOf(reflect.TypeFor[lua.Upvalue](), "next", reflect.TypeFor[*lua.Upvalue]())
+)
+
+func offsetOf(of reflect.Type, name string, is reflect.Type) uintptr {
+	f, ok := of.FieldByName(name)
+	if !ok || f.Type != is {
+		panic("the interpreter has changed: no field " + name + " of type " + is.String() + " in " + of.String())
+	}
+	return f.Offset
+}
+
+// open is the head of the list of open upvalues.
+func open(L *lua.LState) **lua.Upvalue {
+	return (**lua.Upvalue)(unsafe.Add(unsafe.Pointer(L), openOffset))
+}
+
+func nextOf(u *lua.Upvalue) **lua.Upvalue {
+	return (**lua.Upvalue)(unsafe.Add(unsafe.Pointer(u), nextOffset))
+}
+
+// keepsOpen says whether an error leaves upvalues open for whoever catches it.
+func keepsOpen(L *lua.LState) *bool {
+	return (*bool)(unsafe.Add(unsafe.Pointer(L), keepsOffset))
+}
+
+// lastOpen is the end of the list: what comes after it belongs to functions
+// that are called from now on.
+func lastOpen(L *lua.LState) (last **lua.Upvalue) {
+	for last = open(L); *last != nil; {
+		last = nextOf(*last)
+	}
+	return last
+}
+
+// place is an instruction of a function on the stack.
+type place struct {
+	fn *lua.LFunction
+	pc int
+}
+
+// placeOf is where the function at a level of the stack is; level 0 runs.
+func placeOf(L *lua.LState, level int) (place, bool) {
+	dbg, ok := L.GetStack(level)
+	if !ok {
+		return place{}, false
+	}
+	fn, err := L.GetInfo("f", dbg, lua.LNil)
+	if err != nil {
+		return place{}, false
+	}
+	pc := reflect.ValueOf(dbg).Elem().FieldByName("frame").Elem().FieldByName("Pc").Int()
+	return place{fn.(*lua.LFunction), max(int(pc)-1, 0)}, true
+}
