@@ -64,6 +64,12 @@ var scriptCommands = []*Command{
 				Plan:    planScriptKill,
 			},
 			{
+				Name: "debug", Arity: 3, Flags: NoScript, Group: "scripting", Since: "3.2.0",
+				Summary: "there is no debugger: NO changes nothing, YES and SYNC are refused",
+				Syntax:  "<YES | SYNC | NO>",
+				Plan:    planScriptDebug,
+			},
+			{
 				Name: "help", Arity: 2, Flags: Loading | Stale, Group: "scripting", Since: "5.0.0",
 				Summary: "lists the subcommands",
 				Plan:    planHelp,

@@ -26,8 +26,6 @@ type Evaluation struct {
 	ReadOnly   bool // EVAL_RO and EVALSHA_RO
 }
 
-const noScript = "NOSCRIPT No matching script. Please use EVAL."
-
 func planEval(c *Call)   { c.eval(false, false) }
 func planEvalRo(c *Call) { c.eval(false, true) }
 
@@ -54,22 +52,18 @@ func (c *Call) eval(bySHA, readOnly bool) {
 	} else {
 		e.Body = c.Reply.Args[1]
 	}
-	c.Reply.Step = func(x *Exec, r *Reply) {
-		if e.Body == nil && !x.Host.HasScript(e.SHA) {
-			x.W.Error(noScript)
-			return
-		}
-		x.Host.Eval(x, r, e)
-	}
+	c.Reply.Step = func(x *Exec, r *Reply) { x.Host.Eval(x, r, e) }
 }
 
 var scriptHelp = []string{
+	"DEBUG (YES|SYNC|NO)",
+	"    Set the debug mode for subsequent scripts executed.",
 	"EXISTS <sha1> [<sha1> ...]",
 	"    Return information about the existence of the scripts in the script cache.",
 	"FLUSH [ASYNC|SYNC]",
 	"    Flush the Lua scripts cache. Very dangerous on replicas.",
-	"    When called without the optional mode argument, the behavior is determined",
-	"    by the lazyfree-lazy-user-flush configuration directive. Valid modes are:",
+	"    When called without the optional mode argument, the behavior is determined by the",
+	"    lazyfree-lazy-user-flush configuration directive. Valid modes are:",
 	"    * ASYNC: Asynchronously flush the scripts cache.",
 	"    * SYNC: Synchronously flush the scripts cache.",
 	"KILL",
@@ -87,6 +81,18 @@ func planScriptLoad(c *Call) {
 			return
 		}
 		x.W.BulkString(sha)
+	}
+}
+
+// planScriptDebug refuses what would have the next EVAL wait for a debugger.
+func planScriptDebug(c *Call) {
+	switch {
+	case isWord(c.Args[2], "no"):
+		c.Reply.Fixed = replyOK
+	case isWord(c.Args[2], "yes"), isWord(c.Args[2], "sync"):
+		c.Fail("ERR there is no debugger for scripts here: redis.log writes what a script knows to the journal")
+	default:
+		c.Fail("ERR Use SCRIPT DEBUG YES/SYNC/NO")
 	}
 }
 

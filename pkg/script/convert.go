@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -50,12 +51,12 @@ func truncate(f float64) int64 {
 }
 
 func (v *VM) replyTable(w *resp.Writer, t *lua.LTable, depth int) {
-	if text := errorText(t); text != "" {
+	if text, is := errorText(t); is {
 		w.Error(text)
 		return
 	}
 	if ok, is := t.RawGetString("ok").(lua.LString); is {
-		w.Status(oneLine(string(ok)))
+		w.Status(oneLine(untilZero(string(ok))))
 		return
 	}
 	if d, is := t.RawGetString("double").(lua.LNumber); is {
@@ -114,12 +115,16 @@ func verbatim(w *resp.Writer, text, format string) {
 	w.Raw([]byte("=" + strconv.Itoa(len(text)+4) + "\r\n" + format + ":" + text + "\r\n"))
 }
 
-// errorText is the err field of a table, "" when it is none.
-func errorText(t *lua.LTable) string {
-	if err, is := t.RawGetString("err").(lua.LString); is {
-		return string(err)
-	}
-	return ""
+// errorText is the err field of a table, if it has one.
+func errorText(t *lua.LTable) (text string, is bool) {
+	err, is := t.RawGetString("err").(lua.LString)
+	return untilZero(string(err)), is
+}
+
+// untilZero is what C sees of a text.
+func untilZero(s string) string {
+	s, _, _ = strings.Cut(s, "\x00")
+	return s
 }
 
 // oneLine has no line breaks.
@@ -142,7 +147,7 @@ func (v *VM) value(b []byte) (lua.LValue, []byte) {
 	case '+':
 		return v.field("ok", lua.LString(text)), rest
 	case '-':
-		return v.field("err", lua.LString(text)), rest
+		return answered(v.field("err", lua.LString(text))), rest
 	case ':':
 		n, _ := strconv.ParseInt(string(text), 10, 64)
 		return lua.LNumber(n), rest
@@ -169,6 +174,12 @@ func (v *VM) value(b []byte) (lua.LValue, []byte) {
 		return v.field("verbatim_string", t), rest[n+2:]
 	}
 	return v.aggregate(kind, n, rest)
+}
+
+// answered marks the error of a command as Redis does.
+func answered(fault *lua.LTable) *lua.LTable {
+	fault.RawSetString("ignore_error_stats_update", lua.LTrue)
+	return fault
 }
 
 func (v *VM) field(name string, value lua.LValue) *lua.LTable {

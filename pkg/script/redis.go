@@ -26,7 +26,7 @@ func (v *VM) redisLibrary() *lua.LTable {
 		"log":                v.log,
 		"setresp":            v.setresp,
 		"replicate_commands": func(L *lua.LState) int { L.Push(lua.LTrue); return 1 },
-		"set_repl":           func(*lua.LState) int { return 0 },
+		"set_repl":           v.setRepl,
 		"breakpoint":         func(L *lua.LState) int { L.Push(lua.LFalse); return 1 },
 		"debug":              func(*lua.LState) int { return 0 },
 		"acl_check_cmd":      v.aclCheck,
@@ -46,10 +46,14 @@ func (v *VM) redisLibrary() *lua.LTable {
 
 // fault makes the error table of a text: "-CODE text", or a text without code.
 func (v *VM) fault(text string) *lua.LTable {
-	if code, ok := strings.CutPrefix(text, "-"); ok {
-		return v.field("err", lua.LString(oneLine(code)))
+	code, text := "ERR", untilZero(text)
+	if rest, ok := strings.CutPrefix(text, "-"); ok {
+		text = rest
+		if first, after, found := strings.Cut(rest, " "); found {
+			code, text = first, after
+		}
 	}
-	return v.field("err", lua.LString("ERR "+oneLine(text)))
+	return v.field("err", lua.LString(code+" "+strings.Trim(text, "\r\n")))
 }
 
 // raise ends the function with an error table.
@@ -70,6 +74,19 @@ func (v *VM) call(L *lua.LState, raise bool) int {
 
 // carryOut asks the host for a command and turns its reply into Lua.
 func (v *VM) carryOut(L *lua.LState) lua.LValue {
+	if problem := v.readArguments(L); problem != nil {
+		return problem
+	}
+	reply, refusal := v.run.Host.Call(v.args, v.proto, v.run.ReadOnly)
+	if refusal != "" {
+		return answered(v.fault("-" + refusal))
+	}
+	value, _ := v.value(reply)
+	return value
+}
+
+// readArguments reads the arguments of a builtin as those of a command.
+func (v *VM) readArguments(L *lua.LState) (problem lua.LValue) {
 	n := L.GetTop()
 	if n == 0 {
 		return v.fault("Please specify at least one argument for this redis lib call")
@@ -85,12 +102,7 @@ func (v *VM) carryOut(L *lua.LState) lua.LValue {
 			return v.fault("Lua redis lib command arguments must be strings or integers")
 		}
 	}
-	reply, refusal := v.run.Host.Call(v.args, v.proto, v.run.ReadOnly)
-	if refusal != "" {
-		return v.fault("-" + refusal)
-	}
-	value, _ := v.value(reply)
-	return value
+	return nil
 }
 
 // argument is a number as an argument of a command.
@@ -142,21 +154,44 @@ func (v *VM) log(L *lua.LState) int {
 	if n < 2 {
 		return v.raise(L, "redis.log() requires two arguments or more.")
 	}
-	level, ok := L.Get(1).(lua.LNumber)
+	f, ok := toNumber(L.Get(1))
 	if !ok {
 		return v.raise(L, "First argument must be a number (log level).")
 	}
+	level := int(int32(truncate(f)))
 	if level < 0 || level > 3 {
 		return v.raise(L, "Invalid debug level.")
 	}
 	var text []byte
 	for i := 2; i <= n; i++ {
-		if i > 2 {
-			text = append(text, ' ')
+		if part, ok := appendText(nil, L.Get(i)); ok {
+			if i > 2 {
+				text = append(text, ' ')
+			}
+			text = append(text, part...)
 		}
-		text, _ = appendText(text, L.Get(i))
 	}
-	v.run.Host.Log(int(level), string(text[:min(len(text), 1024)]))
+	v.run.Host.Log(level, string(text[:min(len(text), 1024)]))
+	return 0
+}
+
+// asInt is argument 1 as a number without its fraction; 0 when it is none.
+func asInt(L *lua.LState) int {
+	f, ok := toNumber(L.Get(1))
+	if !ok {
+		return 0
+	}
+	return int(int32(truncate(f)))
+}
+
+// setRepl: there is nobody to whom a script's writes would be sent.
+func (v *VM) setRepl(L *lua.LState) int {
+	if L.GetTop() != 1 {
+		return v.raise(L, "redis.set_repl() requires two arguments.")
+	}
+	if asInt(L)&^3 != 0 {
+		return v.raise(L, "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.")
+	}
 	return 0
 }
 
@@ -164,18 +199,21 @@ func (v *VM) setresp(L *lua.LState) int {
 	if L.GetTop() != 1 {
 		return v.raise(L, "redis.setresp() requires one argument.")
 	}
-	n, _ := L.Get(1).(lua.LNumber)
+	n := asInt(L)
 	if n != 2 && n != 3 {
 		return v.raise(L, "RESP version must be 2 or 3.")
 	}
-	v.proto = int(n)
+	v.proto = n
 	return 0
 }
 
 // aclCheck: there are no rules but the peer's user.
 func (v *VM) aclCheck(L *lua.LState) int {
-	if L.GetTop() == 0 {
-		return v.raise(L, "Please specify at least one argument for this redis.acl_check_cmd() call")
+	if problem := v.readArguments(L); problem != nil {
+		L.Error(problem, 0)
+	}
+	if !v.run.Host.Known(v.args) {
+		return v.raise(L, "Invalid command passed to redis.acl_check_cmd()")
 	}
 	L.Push(lua.LTrue)
 	return 1

@@ -33,6 +33,8 @@ type Host interface {
 	// Call carries out one command and returns its reply in RESP2 or 3.
 	// refusal is why it was not even begun: it starts with a code.
 	Call(args [][]byte, proto int, readOnly bool) (reply []byte, refusal string)
+	// Known tells whether the command of a request exists.
+	Known(args [][]byte) bool
 	// Log writes a line to the log; level is 0 (debug) to 3 (warning).
 	Log(level int, text string)
 	// Poll is called now and then while a script runs; true ends it.
@@ -279,10 +281,10 @@ func (v *VM) Run(r Run) {
 func (v *VM) failure(w *resp.Writer, e lua.LValue) {
 	table, ok := e.(*lua.LTable)
 	if !ok {
-		w.Error(fmt.Sprintf("ERR Error running script %s, %.100s", v.run.Script.SHA, e.String()))
+		w.Error("ERR " + oneLine(e.String()))
 		return
 	}
-	text := errorText(table)
+	text, _ := errorText(table)
 	if source, line := table.RawGetString("source"), table.RawGetString("line"); source != lua.LNil && line != lua.LNil {
 		text += fmt.Sprintf(" script: %s, on %s:%s.", v.run.Script.SHA, source, line)
 	}

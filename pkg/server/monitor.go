@@ -56,18 +56,32 @@ func (m *monitors) send(l *letter) {
 
 // line is a request as MONITOR shows it, nil where it does not.
 func (m *monitors) line(cl *client, r *command.Reply, args [][]byte, script bool) *letter {
-	if r.Cmd == nil || r.Rejected || r.Cmd.Flags&(command.Admin|command.SkipMonitor) != 0 {
+	failed := len(r.Fixed) > 0 && r.Fixed[0] == '-'
+	if r.Cmd == nil || r.Rejected || r.Cmd.Flags&command.Admin != 0 || r.Cmd.Flags&command.SkipMonitor != 0 && !failed {
 		return nil
 	}
-	now := time.Now()
-	from := "unix:" + strings.TrimSuffix(cl.Addr, ":0")
 	if script {
-		from = "lua"
+		return m.write(m.w.scripts.session.DB, "lua", args, r.Cmd)
 	}
-	b := fmt.Appendf(nil, "+%d.%06d [%d %s]", now.Unix(), now.Nanosecond()/1000, cl.DB, from)
+	return m.write(cl.DB, nameOf(cl), args, r.Cmd)
+}
+
+// nameOf is where a connection comes from.
+func nameOf(cl *client) string { return "unix:" + strings.TrimSuffix(cl.Addr, ":0") }
+
+// script shows EVAL, before what its script calls.
+func (m *monitors) script(cl *client, r *command.Reply) {
+	if m.w.observed&byMonitor != 0 {
+		m.send(m.write(r.DB, nameOf(cl), r.Args, r.Cmd))
+	}
+}
+
+func (m *monitors) write(db uint32, from string, args [][]byte, cmd *command.Command) *letter {
+	now := time.Now()
+	b := fmt.Appendf(nil, "+%d.%06d [%d %s]", now.Unix(), now.Nanosecond()/1000, db, from)
 	for i, a := range args {
 		b = append(b, ' ')
-		if secret(r.Cmd, args, i) {
+		if secret(cmd, args, i) {
 			a = []byte("(redacted)")
 		}
 		b = appendQuoted(b, a)

@@ -94,6 +94,9 @@ func (s *scripting) find(e command.Evaluation) (*script.Script, error) {
 			return nil, err
 		}
 	}
+	if one == nil {
+		return nil, errors.New("NOSCRIPT No matching script. Please use EVAL.")
+	}
 	if e.ReadOnly && one.Flags.Declared && !one.Flags.NoWrites {
 		return nil, errors.New("ERR Can not execute a script with write flag using *_ro command.")
 	}
@@ -104,6 +107,7 @@ func (s *scripting) find(e command.Evaluation) (*script.Script, error) {
 func (h host) Eval(x *command.Exec, r *command.Reply, e command.Evaluation) {
 	s := &h.w.scripts
 	out := x.W
+	h.w.monitors.script(clientOf(r.Session), r)
 	one, err := s.find(e)
 	if err != nil {
 		out.Error(err.Error())
@@ -170,6 +174,9 @@ func (s *scripting) Call(args [][]byte, proto int, readOnly bool) (reply []byte,
 	}
 	return reply, ""
 }
+
+// Known tells whether the command of a request exists.
+func (s *scripting) Known(args [][]byte) bool { return command.Find(args) != nil }
 
 // tell tells those who watch of a command of the script.
 func (s *scripting) tell(r *command.Reply, args [][]byte) {

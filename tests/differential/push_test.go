@@ -344,6 +344,9 @@ const monitorScene = `
 	b AUTH default secret; HELLO 3 AUTH default secret SETNAME me; HELLO 2; CLIENT ID; CLIENT GETNAME; RESET; EXISTS k; DBSIZE; KEYS *; PING; ECHO x; FLUSHALL
 	b MULTI; SET k v; GET k; RENAME k l; EXEC; MULTI; DISCARD; WATCH k; UNWATCH; MULTI; NOSUCH; EXEC; EXEC
 	m GET k; SET k v; PING; MONITOR; ECHO hello; CLIENT ID; INFO nosuch; CLIENT TRACKING ON; DBSIZE
+	b EVAL "redis.call('SET',KEYS[1],ARGV[1]) return redis.pcall('get')" 1 k v; EVAL "return 1" x; EVAL "return 1" 2 k; EVAL x; EVALSHA nosuch 0; EVAL_RO "return redis.call('get','k')" 0; EVAL "return nosuch" 0; EVALSHA_RO nosuch 0
+	b SCRIPT LOAD "return 7"; EVAL "redis.call('select',3) redis.call('set','k','w') return redis.call('rename','k','l')" 0; SCRIPT EXISTS x; SCRIPT KILL; SCRIPT FLUSH
+	b MULTI; EVAL "return redis.call('get','k')" 0; SET k v; EVALSHA nosuch 0; EXEC; SET k v; EVAL "return redis.call('get','k')" 0; GET k
 	n HELLO 3
 	n MONITOR
 	b SET k v

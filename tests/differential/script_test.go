@@ -104,7 +104,10 @@ func TestScriptCommands(t *testing.T) {
 		words("EVAL", "return {KEYS[1],KEYS[2],ARGV[1],#ARGV}", "2", "a", "b", "c", "d"), words("EVAL", write, "1", "k", "v"), words("GET", "k"),
 		words("EVAL_RO", write, "1", "k", "v2"), words("EVAL_RO", "return redis.call('get',KEYS[1])", "1", "k"), words("EVAL_RO", "#!lua\nreturn 1", "0"),
 		words("EVAL_RO", "#!lua flags=no-writes\nreturn 1", "0"), words("EVAL_RO", "return redis.pcall('del','k')", "0"), words("GET", "k"),
-		words("SCRIPT", "nosuch"), words("COMMAND", "GETKEYS", "EVAL", one, "2", "a", "b", "c"), words("COMMAND", "GETKEYS", "EVALSHA", one, "0", "x")))
+		words("SCRIPT", "nosuch"), words("SCRIPT", "SHOW"), words("SCRIPT", "HELP"), words("SCRIPT", "HELP", "x"), words("SCRIPT"), words("SCRIPT", "DEBUG"), words("COMMAND", "GETKEYS", "EVAL", one, "2", "a", "b", "c"), words("COMMAND", "GETKEYS", "EVALSHA", one, "0", "x")))
+	for _, mode := range []string{"no", "x"} { // each by itself: Redis wants it so
+		g.turn(members, say(0, words("SCRIPT", "DEBUG", mode)))
+	}
 	// In transactions, and as what changes a watched key.
 	g.turn(members, say(0, words("MULTI"), words("EVAL", write, "1", "k", "v3"), words("EVAL", "return redis.call('incr','k')", "0"), words("EVAL", "error('x')", "0"),
 		words("EVALSHA", "nosuch", "0"), words("GET", "k"), words("EXEC"), words("WATCH", "k"), words("EVAL", "return redis.call('get','k')", "0"),
