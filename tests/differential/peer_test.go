@@ -2,7 +2,6 @@ package differential
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,27 +26,33 @@ func (c *conn) release(t *testing.T) int {
 	return 0
 }
 
-// oddity is what releases from first to last answer in another way than 7.2.
+// oddity is what releases from first to last answer in another way than 7.2;
+// mend makes of it what 7.2 answers, in any value of a reply: those of a
+// transaction hold others.
 type oddity struct {
 	first, last int
 	why         string
-	of          func(args []string, redis, ours *Value) bool
+	mend        func(v *Value)
 }
 
 var oddities = []oddity{
-	{700, 700, "the last line of HELP is another", func(args []string, redis, ours *Value) bool {
-		if n := len(redis.Elems); n > 0 && string(redis.Elems[n-1].Text) == "    Prints this help." {
-			redis.Elems[n-1].Text = []byte("    Print this help.")
+	{700, 700, "the last line of HELP is another", func(v *Value) {
+		if v.Kind == '+' && string(v.Text) == "    Prints this help." {
+			v.Text = []byte("    Print this help.")
 		}
-		return redis.Equal(ours)
 	}},
 }
 
-// odd tells whether what differs is known of that release.
-func odd(release int, args []string, redis, ours *Value) bool {
-	return slices.ContainsFunc(oddities, func(o oddity) bool {
-		return release >= o.first && release <= o.last && o.of(args, redis, ours)
-	})
+// as72 makes of what a release answers what 7.2 would.
+func (v *Value) as72(release int) {
+	for _, o := range oddities {
+		if release >= o.first && release <= o.last {
+			o.mend(v)
+		}
+	}
+	for i := range v.Elems {
+		v.Elems[i].as72(release)
+	}
 }
 
 // unlike are requests that a release refuses or accepts in another way than
