@@ -237,6 +237,9 @@ type Host interface {
 	// MemoryLimit is the limit of the data in bytes, 0 for none, and what goes
 	// when it is reached, by the names of CONFIG GET.
 	MemoryLimit() (bytes uint64, policy string)
+	// Frequency is how often a key was used of late, as Redis counts it with an LFU
+	// policy; not tracked while the policy does not go by that.
+	Frequency(space uint32, key []byte) (n int64, tracked bool)
 	// Clients is every open connection in the order of their ids.
 	Clients() []*Session
 	// EngineStatus is ENGINE STATUS: name, value (string or int64) pairs.

@@ -59,10 +59,11 @@ func newBench(t testing.TB, name string) *bench {
 	return b
 }
 
-func (b *bench) Info(sections []string) string     { return "# " + strings.Join(sections, ",") }
-func (b *bench) Config(patterns []string) []string { return []string{"maxclients", "10"} }
-func (b *bench) MemoryLimit() (uint64, string)     { return 0, "noeviction" }
-func (b *bench) Clients() []*command.Session       { return []*command.Session{&b.session} }
+func (b *bench) Info(sections []string) string          { return "# " + strings.Join(sections, ",") }
+func (b *bench) Config(patterns []string) []string      { return []string{"maxclients", "10"} }
+func (b *bench) MemoryLimit() (uint64, string)          { return 0, "noeviction" }
+func (b *bench) Frequency(uint32, []byte) (int64, bool) { return 0, false }
+func (b *bench) Clients() []*command.Session            { return []*command.Session{&b.session} }
 func (b *bench) EngineStatus() []command.Pair {
 	return []command.Pair{{Name: "engine", Value: "hash"}, {Name: "keys", Value: int64(3)}}
 }

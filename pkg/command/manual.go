@@ -114,7 +114,10 @@ const manualMiddle = `
 - SWAPDB exchanges key by key: one step for all clients, in time that grows with the keys of both databases; a crash in
   the middle leaves part of them exchanged
 - OBJECT ENCODING and REFCOUNT go by the value: a short text that APPEND, SETRANGE, SETBIT or INCRBYFLOAT made says
-  embstr or int where Redis says raw or embstr; OBJECT IDLETIME is refused: reading a key writes nothing
+  embstr or int where Redis says raw or embstr
+- OBJECT IDLETIME is refused: reading a key writes nothing. OBJECT FREQ answers with every policy that goes by use, whatever
+  its name, from a sample of one operation in a millisecond, on the scale of Redis; a key not seen in it has 0. CLIENT NO-TOUCH
+  leaves uses out of that sample; what the engine itself notes of a use to choose what goes it does not change
 - DUMP does not compress; its payloads have the version of Redis 7.0 (10), which all later ones read. RESTORE reads
   strings of later versions too (Redis 8, Valkey 9), compressed or not; IDLETIME and FREQ are
   checked and not kept

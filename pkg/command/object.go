@@ -90,19 +90,47 @@ func renderRefcount(w *resp.Writer, b *batch.Batch, r *Reply) {
 const (
 	noFrequency = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when " +
 		"switching between policies at runtime LRU and LFU data will take some time to adjust."
+	noIdleTimeLFU = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when " +
+		"switching between policies at runtime LRU and LFU data will take some time to adjust."
 	noIdleTime = "ERR idle time is not tracked here; why: reading a key writes nothing; fix: let keys expire with GETEX instead"
 )
 
-func planObjectFreq(c *Call)     { c.untracked(noFrequency) }
-func planObjectIdletime(c *Call) { c.untracked(noIdleTime) }
-
-// untracked answers null without the key, else that this is not known of keys.
-func (c *Call) untracked(text string) {
-	c.Reply.Op = c.Batch.Meta(c.Session.DB, c.Args[2])
-	c.Reply.Render = func(w *resp.Writer, b *batch.Batch, r *Reply) {
-		if r.there(w, b) {
-			w.Error(text)
+func planObjectFreq(c *Call) {
+	c.ofUse(func(w *resp.Writer, n int64, tracked bool) {
+		if tracked {
+			w.Int(n)
+		} else {
+			w.Error(noFrequency)
 		}
+	})
+}
+
+func planObjectIdletime(c *Call) {
+	c.ofUse(func(w *resp.Writer, _ int64, tracked bool) {
+		if tracked {
+			w.Error(noIdleTimeLFU)
+		} else {
+			w.Error(noIdleTime)
+		}
+	})
+}
+
+// ofUse answers null without the key, else what answer makes of how often it
+// was used.
+func (c *Call) ofUse(answer func(w *resp.Writer, n int64, tracked bool)) {
+	c.Keep()
+	c.Reply.Step = func(x *Exec, r *Reply) {
+		key := r.Args[2]
+		op := x.Batch.Meta(r.DB, key)
+		if !x.run(r) {
+			return
+		}
+		if x.Batch.Op(op).Status == batch.NotFound {
+			x.W.Null()
+			return
+		}
+		n, tracked := x.Host.Frequency(r.DB, key)
+		answer(x.W, n, tracked)
 	}
 }
 

@@ -146,7 +146,7 @@ var moreGenericCommands = []*Command{
 				Name: "freq", Arity: 3, Flags: ReadOnly, Group: "generic", Since: "4.0.0",
 				FirstKey: 2, LastKey: 2, KeyStep: 1, KeyUse: "RO",
 				Tips:    []string{"nondeterministic_output"},
-				Summary: "refused: how often a key is used is not counted",
+				Summary: "how often a key is used, by samples, while the policy goes by use; else refused",
 				Syntax:  "key",
 				Plan:    planObjectFreq,
 			},

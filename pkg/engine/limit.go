@@ -57,6 +57,9 @@ func (p Policy) String() string {
 	return p.name
 }
 
+// Ranks tells whether the policy goes by how keys are used.
+func (p Policy) Ranks() bool { return p.how == evictUse }
+
 // Evicts tells whether the policy removes entries.
 func (p Policy) Evicts() bool { return p.how != 0 }
 

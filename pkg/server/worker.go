@@ -110,6 +110,7 @@ type worker struct {
 	multi   transaction
 	scripts scripting
 	stats   statistics
+	usage   usage
 	ttls    [command.Databases]meanTTL
 	hot     hotKeys
 	slowlog slowlog
@@ -415,6 +416,9 @@ func (w *worker) carryOut(b *batch.Batch, from, to int) error {
 	w.hot.see(b, from, to, w.now)
 	if w.watches.any() {
 		w.watches.see(b, from, to)
+	}
+	if w.usage.since += to - from; w.usage.at < w.now && from < to {
+		w.sampleUse(b, from, to)
 	}
 	return err
 }

@@ -13,6 +13,11 @@ cli set big "$(head -c 5000 /dev/zero | tr '\0' x)" >/dev/null
 want --scan 1001 "$(cli --scan | sort -u | wc -l)"
 want "--scan --pattern" 112 "$(cli --scan --pattern 'key:1*' | grep -c .)"
 cli --bigkeys | grep 'Biggest string found .*big.* has 5000 bytes' >/dev/null
+cli --memkeys | grep -E 'Biggest string found .*big.* has 5[0-9]{3} bytes' >/dev/null
+cli config set maxmemory-policy allkeys-lfu >/dev/null
+redis-benchmark -s "$socket" -q -n 5000 get key:1 >/dev/null
+cli --hotkeys | grep -E 'hot key found with counter: [0-9]+.*key:1"$' >/dev/null
+cli config set maxmemory-policy noeviction >/dev/null
 want "--intset of -n" 1 "$(cli -n 3 set a b >/dev/null; cli -n 3 dbsize)"
 want --eval-less "value-7" "$(cli get key:7)"
 want "-x" OK "$(printf hello | cli -x set stdin)"
