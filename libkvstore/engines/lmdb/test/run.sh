@@ -58,6 +58,15 @@ limit() {
 	return 1
 }
 
+# pushed - whether the kernel had to take pages back to keep the group below its limit.
+pushed() {
+	for file in memory.failcnt memory.events; do
+		[ -e "$group/$file" ] || continue
+		sed -n 's/^\([1-9][0-9]*\)$/\1/p; s/^max \([1-9][0-9]*\)$/\1/p' "$group/$file" | grep -q . && return 0
+	done
+	return 1
+}
+
 large() { # as `large 192`, with 64 MiB of memory
 	case $(stat -f -c %T "$work") in
 	tmpfs | ramfs) echo "large: not run: $work is in memory"; return ;;
@@ -68,6 +77,7 @@ large() { # as `large 192`, with 64 MiB of memory
 		echo "$(exec sh -c 'echo $PPID')" >"$group/cgroup.procs"
 		exec "$out/plain-large" "$work/store" 192
 	)
+	pushed || { echo "large: the limit of memory was never reached: nothing was shown" >&2; exit 1; }
 }
 
 build plain -O1 disk power large flip damage together fail
