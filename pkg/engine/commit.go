@@ -70,6 +70,8 @@ func (h *Host) commit(flags uint32) (mark uint64, err error) {
 		g.committed = c.mark()
 		s.mark++
 		s.last, s.owner, s.again = c, g, c.again()
+	} else if s.owner == g { // nothing new, but descriptors of before may be closed
+		s.last, s.again = c, c.again()
 	}
 	if st != batch.OK {
 		return s.mark, h.cur.failure(st, "keep what it was told")

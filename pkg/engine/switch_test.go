@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -87,5 +88,41 @@ func TestSyncsAreHeld(t *testing.T) {
 	h.freeSyncs(unix.EIO) // the owner file did not reach the disk
 	if _, lost := keptUpTo(t, h, mark); lost < mark {
 		t.Errorf("mark %d is not lost, only %d", mark, lost)
+	}
+}
+
+// A log that is no longer needed is closed by the commit that says that it is on
+// disk. A sync that begins after that does not ask for it any more.
+func TestClosedFilesAreNotSynced(t *testing.T) {
+	h := keeps(t, t.TempDir(), enginetest.Build(t, "hash"))
+	t.Cleanup(h.Close)
+	locked := func(do func()) {
+		h.Lock()
+		defer h.Unlock()
+		do()
+	}
+	for i := range 20 { // each with a snapshot, for which a new log begins
+		put(t, h, "a", fmt.Sprint(i))
+		var mark uint64
+		locked(func() {
+			h.Save()
+			h.Maintain(time.Now().UnixMilli(), 1)
+			h.Commit(true)
+			h.BeginSync()
+		})
+		put(t, h, "b", fmt.Sprint(i)) // while it runs
+		locked(func() { mark, _ = h.Commit(true) })
+		if done, lost := keptUpTo(t, h, mark); lost != 0 || done < mark {
+			t.Fatalf("round %d: mark %d: done %d, lost %d", i, mark, done, lost)
+		}
+		for saving := true; saving; {
+			locked(func() {
+				h.Maintain(time.Now().UnixMilli(), 1000)
+				mark, _ = h.Commit(true)
+				h.BeginSync()
+				saving, _ = h.Saving()
+			})
+			keptUpTo(t, h, mark)
+		}
 	}
 }
