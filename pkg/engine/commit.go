@@ -271,7 +271,7 @@ func (h *Host) openNew(g *generation) error {
 	const name = "data-1"
 	err := h.state.give(owner{info.Name, info.Format, name, true})
 	if err == nil {
-		err = h.state.firstDir(name)
+		err = h.state.makeDir(name)
 	}
 	if err != nil {
 		return cannot(err)

@@ -52,15 +52,24 @@ func openState(path string) (*stateDir, error) {
 	if err := s.takeLock(); err != nil {
 		return nil, err
 	}
-	if err := s.readOwner(); err != nil {
-		s.close()
-		return nil, err
-	}
-	if err := s.sweep(); err != nil {
-		s.close()
-		return nil, err
+	for _, step := range []func() error{s.readOwner, s.settle, s.sweep} {
+		if err := step(); err != nil {
+			s.close()
+			return nil, err
+		}
 	}
 	return s, nil
+}
+
+// settle has what was read reach the disk: a crash may have come between the
+// rename that made this owner and its sync. Nothing may build on it before, or
+// a power cut would bring back the one whose data sweep has removed.
+func (s *stateDir) settle() error {
+	if err := syncDir(s.path); err != nil {
+		return refuse(err.Error(), "look at the disk of "+s.path+" (journalctl -k), then start again",
+			"cannot make sure who owns the data in %s", s.path)
+	}
+	return nil
 }
 
 // close lets another daemon have it.
@@ -174,11 +183,21 @@ func (s *stateDir) newDir() (string, error) {
 		highest = max(highest, n)
 	}
 	name := fmt.Sprintf("data-%d", highest+1)
-	return name, os.Mkdir(filepath.Join(s.path, name), 0o700)
+	return name, s.makeDir(name)
 }
 
-// firstDir makes the empty directory of the first store.
-func (s *stateDir) firstDir(name string) error { return os.Mkdir(filepath.Join(s.path, name), 0o700) }
+// makeDir makes the empty directory of a store. It is on disk before an owner
+// file names it.
+func (s *stateDir) makeDir(name string) error {
+	path := filepath.Join(s.path, name)
+	err := os.Mkdir(path, 0o700)
+	if err == nil {
+		if err = syncDir(s.path); err != nil {
+			_ = os.Remove(path)
+		}
+	}
+	return err
+}
 
 // drop removes the directory of a store that is closed and owns nothing.
 func (s *stateDir) drop(name string) error {
@@ -189,24 +208,46 @@ func (s *stateDir) drop(name string) error {
 }
 
 // give makes o the owner, by one rename that is on disk when this returns. On
-// failure the owner is who it was.
+// failure the owner is who it was, unless it is errOwnerUnknown.
 func (s *stateDir) give(o owner) error {
-	err := s.write(o)
+	renamed, err := s.write(o)
 	if err == nil {
 		s.own = o
+		return nil
+	}
+	if renamed {
+		if again := s.restore(); again != nil {
+			return fmt.Errorf("%w: %w, and then %w", errOwnerUnknown, err, again)
+		}
 	}
 	return err
 }
 
-func (s *stateDir) write(o owner) error {
-	err := s.prepare(o)
-	if err == nil {
+// restore makes the owner file say again what it said before.
+func (s *stateDir) restore() error {
+	if s.own != (owner{}) {
+		_, err := s.write(s.own)
+		return err
+	}
+	if err := os.Remove(filepath.Join(s.path, ownerFile)); err != nil {
+		return err
+	}
+	return syncDir(s.path)
+}
+
+// errOwnerUnknown: the owner file may name either on disk. Both have whole data
+// as of now, so nothing is lost if nothing is done any more.
+var errOwnerUnknown = errors.New("whether the new owner or the one before is on disk is unknown")
+
+// write writes the owner file; renamed: readers find it, though it may not be on disk.
+func (s *stateDir) write(o owner) (renamed bool, err error) {
+	if err = s.prepare(o); err == nil {
 		err = s.rename()
 	}
-	if err == nil {
-		err = syncDir(s.path)
+	if err != nil {
+		return false, err
 	}
-	return err
+	return true, syncDir(s.path)
 }
 
 // prepare has an owner file for o ready, on disk, beside the one that holds.

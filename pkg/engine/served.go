@@ -29,8 +29,8 @@ func (s *stateDir) tookServed(image *Image) bool {
 	}
 	name := filepath.Join(s.path, servedFile)
 	text, err := os.ReadFile(name)
-	if err != nil || os.Remove(name) != nil {
-		return false
+	if err != nil || os.Remove(name) != nil || syncDir(s.path) != nil {
+		return false // one that a power cut brings back would spare a library its trial
 	}
 	want := servedText(image)
 	return want != "" && string(text) == want

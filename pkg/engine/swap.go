@@ -247,8 +247,10 @@ func (s *swap) replace() (Outcome, error) {
 	c.close()
 	if err != nil {
 		s.next.store.close(false)
-		s.dropDir(s.next)
-		h.state.forget()
+		if !errors.Is(err, errOwnerUnknown) {
+			s.dropDir(s.next)
+			h.state.forget()
+		}
 		s.abandon()
 		return Outcome{}, err
 	}
@@ -301,13 +303,20 @@ func (s *swap) own() error {
 	if !ok {
 		return nil
 	}
-	before := s.h.state.own
 	err := s.h.state.give(o)
 	if err == nil {
 		return nil
 	}
-	_ = s.h.state.write(before) // what the disk holds may be either; both are whole now
+	if errors.Is(err, errOwnerUnknown) {
+		return s.ownerUnknown(err)
+	}
 	return s.notOwner(err)
+}
+
+// ownerUnknown ends the daemon: the next start finds out who owns the data, and
+// both have all of it. The lane is held.
+func (s *swap) ownerUnknown(err error) error {
+	return s.h.fatal(fmt.Errorf("exchanging %s for %s: %w", s.old.title(), s.next.title(), err))
 }
 
 func (s *swap) notOwner(err error) error {
@@ -335,6 +344,8 @@ func (s *swap) takeOwnership() error {
 	return nil
 }
 
+// keepOwner has what takeOwnership did reach the disk. Where it cannot, the
+// data of the one before stays, and the daemon ends.
 func (s *swap) keepOwner() unix.Errno {
 	if _, ok := s.owner(); !ok {
 		return 0
@@ -344,7 +355,9 @@ func (s *swap) keepOwner() unix.Errno {
 		return 0
 	}
 	s.unsure = true
-	s.h.opts.Log.Error("who owns the data may not be on disk", zap.String("state_dir", s.h.state.path), zap.Error(err))
+	s.h.Lock()
+	_ = s.ownerUnknown(fmt.Errorf("%w: %w", errOwnerUnknown, err))
+	s.h.Unlock()
 	var errno unix.Errno
 	if errors.As(err, &errno) {
 		return errno
