@@ -534,12 +534,11 @@ static inline void log_set(struct kv_store *st, uint32_t space, const struct for
 	}
 }
 
-/* Notes that an entry goes, by command or to make room (which nobody waits to hear of).  One
- * whose time has passed needs no note: the time is in its record. */
+/* Notes that an entry goes: by command, or to make room or as its time has passed (which nobody
+ * waits to hear of).  The time is in its record, too, but the clock of the next start may be behind. */
 static inline void log_gone(struct kv_store *st, uint32_t space, const struct entry *e, uint32_t why)
 {
-	if (UNLIKELY(st->disk != NULL) && why != KV_EXPIRED &&
-	    (why == ASKED_FOR || st->disk->status == KV_OK)) {
+	if (UNLIKELY(st->disk != NULL) && (why == ASKED_FOR || st->disk->status == KV_OK)) {
 		struct record r = {.type = RECORD_DELETE, .space = space, .key = e->key, .key_len = e->key_len};
 
 		disk_note(st, &r);

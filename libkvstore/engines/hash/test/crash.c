@@ -6,6 +6,7 @@
  *   crash image SEED STEP   the same for the image of a clean stop; of its data every STEP-th byte
  *   crash kill SEED N       a process that writes, killed N times
  *   crash fault SEED N      N runs with calls that fail
+ *   crash clock SEED        keys that expired, and a clock that is set back
  *
  * A store that opens must be in a state that it was in: not before what was promised, not
  * in the middle of a run, and nothing else.
@@ -25,6 +26,7 @@
 char live[64], rebuilt[64];
 uint64_t chance;
 uint64_t images;
+static uint64_t saves; /* snapshots that were asked for and acknowledged */
 
 struct past *past;
 
@@ -89,11 +91,30 @@ void end_sync(struct host *h, int error)
 	past->promised[past->promises++] = h->covers - 1;
 }
 
+/* What SAVE acknowledges is there from then on. */
+static void note_save(struct host *h, const struct kv_commit *c)
+{
+	if (h->save) {
+		h->save = false;
+		h->save_mark = c->mark;
+		h->save_covers = past->count;
+	} else if (h->save_covers != 0 && !(c->flags & KV_COMMIT_SAVING) && h->synced >= h->save_mark) {
+		FAIL_IF(c->flags & KV_COMMIT_NOT_SAVED);
+		past->when[past->promises] = power_events();
+		past->promised[past->promises++] = h->save_covers - 1;
+		h->save_covers = 0;
+		h->saves++;
+	}
+}
+
 int commit(struct host *h, kv_store *st, bool lazy)
 {
-	struct kv_commit c = {.size = sizeof c, .synced = h->synced, .sync_error = h->error};
+	struct kv_commit c = {.size = sizeof c, .synced = h->synced, .sync_error = h->error,
+			      .flags = h->save ? KV_COMMIT_SNAPSHOT | KV_COMMIT_SYNC : 0};
 	int rc = hash_commit(st, &c);
 
+	if (rc == KV_OK)
+		note_save(h, &c);
 	h->error = 0;
 	if (!h->running && c.fd_count > 0 && (!lazy || shop_draw(&chance, 3) == 0))
 		begin_sync(h, &c);
@@ -160,14 +181,17 @@ static uint64_t run_recorded(uint64_t ticks)
 			remember(st);
 		}
 		keep_house(st, SHOP_NOW, 1 + shop_draw(&chance, 8));
+		h.save = h.save_covers == 0 && shop_draw(&chance, 25) == 0;
 		FAIL_IF(commit(&h, st, true) != KV_OK);
 		if (h.running && shop_draw(&chance, 2) == 0)
 			end_sync(&h, 0);
 		if (shop_draw(&chance, 50) == 0) {
+			saves += h.saves;
 			st = restart(&h, st);
 			images += st->disk->image;
 		}
 	}
+	saves += h.saves;
 	number = st->disk->oldest;
 	hash_close(st, 0);
 	power_stop();
@@ -266,10 +290,11 @@ static int power(uint64_t seed, uint64_t cuts)
 		for (uint64_t i = 0; i < 400 && done < cuts; i++, done++)
 			cut_once(first + shop_draw(&chance, events - first + 1), &torn);
 	}
-	printf("crash: power cut %llu times in %llu runs with %llu snapshots: %llu torn ends were cut, %llu images "
-	       "mapped, every state was one that had been\n", (unsigned long long)done, (unsigned long long)runs,
-	       (unsigned long long)bases, (unsigned long long)torn, (unsigned long long)images);
-	FAIL_IF(torn == 0 || bases == 0 || images == 0);
+	printf("crash: power cut %llu times in %llu runs with %llu snapshots (%llu asked for): %llu torn ends were cut, "
+	       "%llu images mapped, every state was one that had been\n", (unsigned long long)done,
+	       (unsigned long long)runs, (unsigned long long)bases, (unsigned long long)saves,
+	       (unsigned long long)torn, (unsigned long long)images);
+	FAIL_IF(torn == 0 || bases == 0 || images == 0 || saves == 0);
 	return 0;
 }
 
@@ -490,6 +515,8 @@ int main(int argc, char **argv)
 		rc = kill_often(a, b);
 	else if (strcmp(argv[1], "fault") == 0)
 		rc = fault(a, b);
+	else if (strcmp(argv[1], "clock") == 0)
+		rc = clock_back(a);
 	remove_directories();
 	return rc;
 }

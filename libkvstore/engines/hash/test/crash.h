@@ -36,6 +36,8 @@ struct host {
 	int fd_of[8];
 	uint32_t n;
 	uint64_t mark, begun, covers; /* covers: states */
+	bool save;                    /* the next commit asks for a snapshot */
+	uint64_t save_mark, save_covers, saves; /* the one that is under way; covers 0: none */
 };
 
 /* A tick's end: commit, and what follows from it.  `lazy`: syncs end when they please. */
@@ -47,6 +49,7 @@ void keep_house(kv_store *st, int64_t now, uint64_t budget);
 void choose_ways(void);
 
 int fault(uint64_t seed, uint64_t runs);
+int clock_back(uint64_t seed);
 int spoil_image(uint64_t seed, uint64_t step);
 
 #endif

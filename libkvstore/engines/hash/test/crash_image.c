@@ -61,7 +61,7 @@ int spoil_image(uint64_t seed, uint64_t step)
 	kv_store *st;
 
 	chance = seed;
-	shop_longest = 70000;
+	shop_longest = step == 1 ? 100 : 70000; /* every byte: of a small one */
 	image_map_least = image_chunk = PAGE;
 	whole = make_stopped();
 	snprintf(path, sizeof path, "%s/" IMAGE_NAME, live);

@@ -20,11 +20,12 @@ while [ $i -lt "$n" ]; do
 	"$out/plain" power $((i * 10 + 1)) 9000
 	"$out/asan" power $((i * 10 + 2)) 1200
 	"$out/asan" flip $((i * 10 + 1))
-	"$out/plain" image $((i * 10 + 1)) 41
+	"$out/plain" image $((i * 10 + 1)) 1
 	"$out/asan" image $((i * 10 + 2)) 251
 	"$out/plain" kill $((i * 10 + 1)) 400
 	"$out/asan" kill $((i * 10 + 2)) 120
 	"$out/plain" fault $((i * 10 + 1)) 200
 	"$out/asan" fault $((i * 10 + 2)) 60
+	"$out/asan" clock $((i * 10 + 2))
 	i=$((i + 1))
 done

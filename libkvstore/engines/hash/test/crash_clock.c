@@ -1,0 +1,77 @@
+/* crash_clock.c - what has expired does not come back, though the clock is set back between starts */
+#include "crash.h"
+
+#define LASTS 1000        /* ms that the keys that expire have */
+#define STAYS 10000000    /* and those that do not */
+#define BACK 3600000      /* how far the clock is behind at the next start */
+#define CLOCK_KEYS 40u
+
+static char memory[1 << 16];
+
+/* One operation on key `k` of those that expire ("gone") or stay ("here") at a time. */
+static int at(kv_store *st, int64_t now, uint32_t code, const char *kind, unsigned k, int64_t *expiry)
+{
+	struct kv_sink sink = {.next = memory, .end = memory + sizeof memory};
+	struct kv_events events = {.sink = &sink};
+	char key[32];
+	struct kv_op op = {.code = code, .key = key, .value = "value", .value_len = 5, .length = UINT64_MAX};
+	struct kv_batch batch = {.size = sizeof batch, .op_size = sizeof op, .count = 1, .ops = &op,
+				 .now = now, .reply = &sink, .events = &events};
+
+	op.key_len = (uint64_t)snprintf(key, sizeof key, "%s-%u", kind, k);
+	if (code == KV_SET)
+		op.expiry = *expiry;
+	FAIL_IF(hash_exec(st, &batch) != KV_OK);
+	if (code == KV_GET && op.status == KV_OK)
+		*expiry = op.expiry;
+	return op.status;
+}
+
+static kv_store *open_at(const char *dir, bool fresh, int64_t now)
+{
+	struct kv_open open = {.size = sizeof open, .flags = fresh ? KV_OPEN_NEW : 0, .state_dir = dir, .now = now,
+			       .seed = chance, .error = shop_error, .error_size = sizeof shop_error};
+	kv_store *st = NULL;
+
+	FAIL_IF(hash_open(&open, &st) != KV_OK);
+	return st;
+}
+
+/* Every key is as it was, with the clock set back. */
+static void look_back(kv_store *st, int64_t now)
+{
+	for (unsigned k = 0; k < CLOCK_KEYS; k++) {
+		int64_t expiry = 0;
+
+		FAIL_IF(at(st, now, KV_GET, "gone", k, &expiry) != KV_NOT_FOUND);
+		FAIL_IF(at(st, now, KV_GET, "here", k, &expiry) != KV_OK || expiry != SHOP_NOW + STAYS + k);
+	}
+}
+
+int clock_back(uint64_t seed)
+{
+	struct host h = {0};
+	kv_store *st;
+
+	chance = seed;
+	st = open_at(live, true, SHOP_NOW);
+	for (unsigned k = 0; k < CLOCK_KEYS; k++) {
+		FAIL_IF(at(st, SHOP_NOW, KV_SET, "gone", k, &(int64_t){SHOP_NOW + LASTS}) != KV_OK);
+		FAIL_IF(at(st, SHOP_NOW, KV_SET, "here", k, &(int64_t){SHOP_NOW + STAYS + k}) != KV_OK);
+	}
+	FAIL_IF(commit(&h, st, false) != KV_OK);
+	for (unsigned k = 0; k < CLOCK_KEYS / 2; k++) /* half are found to be gone, the others swept */
+		FAIL_IF(at(st, SHOP_NOW + 2 * LASTS, KV_GET, "gone", k, &(int64_t){0}) != KV_NOT_FOUND);
+	for (int i = 0; i < 100; i++)
+		keep_house(st, SHOP_NOW + 2 * LASTS, 1000);
+	FAIL_IF(commit(&h, st, false) != KV_OK);
+	copy_directory(live, rebuilt); /* a kill, here */
+	hash_close(st, 0);
+	for (int stop = 0; stop < 2; stop++) { /* and after a clean stop */
+		st = open_at(stop ? live : rebuilt, false, SHOP_NOW - BACK);
+		look_back(st, SHOP_NOW - BACK);
+		hash_close(st, 0);
+	}
+	printf("crash: %u keys had expired, and did not come back with a clock that was set back\n", CLOCK_KEYS);
+	return 0;
+}
