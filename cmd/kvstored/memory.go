@@ -83,8 +83,10 @@ func (d *daemon) limitInLane(conf *config.Config) error {
 	return err
 }
 
-// noteLimit has watchMemory look whether there is a limit.
+// noteLimit has watchMemory look whether there is a limit, and the housekeeping
+// whether the data is above it: nobody may write for a long time.
 func (d *daemon) noteLimit() {
+	d.srv.KeepHouse()
 	select {
 	case d.limited <- struct{}{}:
 	default:
@@ -134,6 +136,7 @@ func (d *daemon) lookAtMemory() {
 		return
 	}
 	if limit.MaxMemory < old.MaxMemory {
+		d.srv.KeepHouse()
 		d.log.Info("the data is kept below "+config.FormatSize(int64(limit.MaxMemory>>20)<<20),
 			logging.Why("the control group has a limit, and other things than the data take "+
 				config.FormatSize(others>>20<<20)+" of it"))

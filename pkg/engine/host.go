@@ -92,6 +92,7 @@ func Open(path string, opts Options) (*Host, error) {
 	h.cur = gen
 	h.pins.plain = gen
 	h.house = batch.New()
+	h.weigh() // what was on disk may be above the limit
 	h.status.serve(gen, opts.Rule)
 	return h, nil
 }

@@ -36,6 +36,10 @@ func (s *Server) arm(d time.Duration) {
 	s.keeper.Reset(d)
 }
 
+// KeepHouse has the housekeeping run soon, since something other than a write
+// made work for it: a lower limit of memory. From any goroutine.
+func (s *Server) KeepHouse() { s.arm(keeperMore) }
+
 // keepSoon sees to housekeeping after a write.
 func (w *worker) keepSoon() {
 	if w.due == 0 {

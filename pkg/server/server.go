@@ -171,6 +171,7 @@ func (s *Server) Listen(fd int) error { return s.work.r.Listen(fd) }
 
 // Run serves until Stop. It holds its thread.
 func (s *Server) Run() {
+	s.KeepHouse() // a start may find more than its limit takes, or what expired meanwhile
 	s.work.r.Run()
 	s.keeperMu.Lock()
 	s.ended = true

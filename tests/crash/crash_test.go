@@ -11,12 +11,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"kvstored/pkg/engine/enginetest"
 	"kvstored/tests/daemontest"
+	"kvstored/tests/trace"
 )
 
 func TestMain(m *testing.M) {
@@ -33,12 +35,24 @@ type house struct {
 	dir    string
 	engine string
 	socket *os.File
-	log    bytes.Buffer
-	cmd    *exec.Cmd
+	log    saying
+	stop   func(unix.Signal) // ends the daemon and waits
 }
 
-func newHouse(t *testing.T, sync string) *house {
-	h := &house{t: t, dir: t.TempDir(), engine: enginetest.Build(t, "hash")}
+// saying is what the daemon said.
+type saying struct{ *os.File }
+
+func (s saying) Bytes() []byte {
+	text, _ := os.ReadFile(s.Name())
+	return text
+}
+
+func (s saying) String() string { return string(s.Bytes()) }
+func (s saying) Reset()         { _ = s.Truncate(0) }
+
+func newHouse(t *testing.T, engine string, settings ...string) *house {
+	t.Helper()
+	h := &house{t: t, dir: t.TempDir(), engine: enginetest.Build(t, engine)}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.path("s"), Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -51,30 +65,71 @@ func newHouse(t *testing.T, sync string) *house {
 	if err := os.Mkdir(h.path("state"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(h.path("conf"), []byte("Sync="+sync+"\n"), 0o644); err != nil {
+	if h.log.File, err = os.OpenFile(h.path("log"), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		h.end(unix.SIGKILL)
+		h.log.Close()
+	})
+	h.configure(settings...)
 	return h
 }
 
-func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
-
-// start runs the daemon on the socket that is there, as systemd does.
-func (h *house) start() {
+// configure writes the configuration for the next start. The trial of an engine has time,
+// however busy the machine is.
+func (h *house) configure(settings ...string) {
 	h.t.Helper()
-	h.cmd = exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"`, "sh", daemontest.Binary(h.t),
-		"--engine", h.engine, "--state-dir", h.path("state"), "--config", h.path("conf"))
-	h.cmd.ExtraFiles = []*os.File{h.socket}
-	h.cmd.Stdout, h.cmd.Stderr = &h.log, &h.log
-	if err := h.cmd.Start(); err != nil {
+	settings = append([]string{"CheckTimeout=10min"}, settings...)
+	if err := os.WriteFile(h.path("conf"), []byte(strings.Join(settings, "\n")+"\n"), 0o644); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
+func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
+
+// command is the daemon on the socket that is there, as systemd runs it.
+func (h *house) command() *exec.Cmd {
+	cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"`, "sh", daemontest.Binary(h.t),
+		"--engine", h.engine, "--state-dir", h.path("state"), "--config", h.path("conf"))
+	cmd.ExtraFiles = []*os.File{h.socket}
+	cmd.Stdout, cmd.Stderr = h.log.File, h.log.File
+	return cmd
+}
+
+// start runs the daemon.
+func (h *house) start() {
+	h.t.Helper()
+	cmd := h.command()
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.stop = func(signal unix.Signal) {
+		_ = cmd.Process.Signal(signal)
+		_ = cmd.Wait()
+	}
+}
+
+// startInView runs it with its calls in view.
+func (h *house) startInView(observe trace.Observer) *trace.Process {
+	h.t.Helper()
+	p, err := trace.Start(h.command(), observe)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.stop = func(signal unix.Signal) {
+		p.Signal(signal)
+		_, _ = p.Wait()
+	}
+	return p
+}
+
 // end ends it and waits.
-func (h *house) end(signal os.Signal) {
-	_ = h.cmd.Process.Signal(signal)
-	_ = h.cmd.Wait()
+func (h *house) end(signal unix.Signal) {
+	if h.stop != nil {
+		h.stop(signal)
+		h.stop = nil
+	}
 }
 
 // answers waits until a request is answered.
@@ -88,7 +143,7 @@ func (h *house) answers() {
 	c.SetDeadline(time.Now().Add(60 * time.Second))
 	c.Write([]byte("PING\r\n"))
 	if _, err := c.Read(make([]byte, 16)); err != nil {
-		h.t.Fatalf("no answer: %v\n%s", err, &h.log)
+		h.t.Fatalf("no answer: %v\n%s", err, h.log)
 	}
 }
 
@@ -108,9 +163,8 @@ func TestKilledUnderLoad(t *testing.T) {
 	clients := hammer(t)
 	for _, sync := range []string{"always", "interval"} {
 		t.Run(sync, func(t *testing.T) {
-			h := newHouse(t, sync)
+			h := newHouse(t, "hash", "Sync="+sync)
 			h.start()
-			defer func() { h.end(syscall.SIGKILL) }()
 			h.answers()
 			load := exec.Command(clients, "-socket", h.path("s"), "-clients", "4", "-restarts")
 			stop, err := load.StdinPipe()
@@ -124,14 +178,14 @@ func TestKilledUnderLoad(t *testing.T) {
 			}
 			for range *kills {
 				time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond)
-				h.end(syscall.SIGKILL)
+				h.end(unix.SIGKILL)
 				h.start()
 				h.answers()
 			}
 			t.Logf("the daemon killed %d times with Sync=%s", *kills, sync)
 			stop.Close()
 			if err := load.Wait(); err != nil {
-				t.Errorf("%v\n%s\nthe daemon said:\n%s", err, &said, &h.log)
+				t.Errorf("%v\n%s\nthe daemon said:\n%s", err, &said, h.log)
 			}
 			if !strings.Contains(said.String(), `"reconnects":`) {
 				t.Errorf("the clients said:\n%s", &said)

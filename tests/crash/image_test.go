@@ -6,8 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"kvstored/pkg/client"
 	"kvstored/pkg/engine/enginetest"
@@ -69,9 +70,7 @@ func (h *house) place(name, library string) string {
 	if err == nil {
 		err = os.WriteFile(h.path(name), data, 0o644)
 	}
-	if err == nil {
-		err = os.WriteFile(h.path("conf"), []byte("Sync=interval\nEngineDir="+h.dir+"\n"), 0o644)
-	}
+	h.configure("Sync=interval", "EngineDir="+h.dir)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -81,18 +80,17 @@ func (h *house) place(name, library string) string {
 // TestImageAndExchange: memory that is mapped from an image is handed over and
 // copied like any other, changed or not, and stops cleanly into the next image.
 func TestImageAndExchange(t *testing.T) {
-	h := newHouse(t, "interval")
+	h := newHouse(t, "hash", "Sync=interval")
 	next := h.place("next.so", enginetest.Build(t, "hash", `KV_ENGINE_VERSION="0.1.1"`))
 	debug := h.place("debug.so", enginetest.Build(t, "debug"))
 	h.engine = h.place("hash.so", h.engine)
 	h.start()
-	defer func() { h.end(syscall.SIGKILL) }()
 	h.answers()
 	fill(t, h.path("s"))
 	for _, path := range []string{next, debug} {
-		h.end(syscall.SIGTERM)
+		h.end(unix.SIGTERM)
 		if images, _ := filepath.Glob(h.path("state/data-*/image")); len(images) != 1 {
-			t.Fatalf("images: %q\n%s", images, &h.log)
+			t.Fatalf("images: %q\n%s", images, h.log)
 		}
 		h.start()
 		h.answers()
@@ -104,11 +102,11 @@ func TestImageAndExchange(t *testing.T) {
 			do(t, h.path("s"), "SET", key, value)
 		}
 		if err := look(h.path("s")); err != nil {
-			t.Fatalf("%s: %v\n%s", path, err, &h.log)
+			t.Fatalf("%s: %v\n%s", path, err, h.log)
 		}
 		do(t, h.path("s"), "ENGINE", "LOAD", h.engine)
 		if err := look(h.path("s")); err != nil {
-			t.Fatalf("back from %s: %v\n%s", path, err, &h.log)
+			t.Fatalf("back from %s: %v\n%s", path, err, h.log)
 		}
 	}
 }
@@ -117,47 +115,46 @@ func TestImageAndExchange(t *testing.T) {
 // image, a write makes the image go, and one that is damaged is told of, never
 // served.
 func TestImageOfACleanStop(t *testing.T) {
-	h := newHouse(t, "interval")
+	h := newHouse(t, "hash", "Sync=interval")
 	h.start()
-	defer func() { h.end(syscall.SIGKILL) }()
 	h.answers()
 	fill(t, h.path("s"))
 	image := h.path("state/data-1/image")
-	again := func(signal syscall.Signal) {
+	again := func(signal unix.Signal) {
 		t.Helper()
 		h.end(signal)
 		h.start()
 		h.answers()
 		if err := look(h.path("s")); err != nil {
-			t.Fatalf("%v\n%s", err, &h.log)
+			t.Fatalf("%v\n%s", err, h.log)
 		}
 	}
-	again(syscall.SIGTERM)
+	again(unix.SIGTERM)
 	if _, err := os.Stat(image); err != nil {
-		t.Fatalf("no image: %v\n%s", err, &h.log)
+		t.Fatalf("no image: %v\n%s", err, h.log)
 	}
-	again(syscall.SIGKILL)
-	again(syscall.SIGTERM)
+	again(unix.SIGKILL)
+	again(unix.SIGTERM)
 	do(t, h.path("s"), "SET", "one more", "1")
 	if _, err := os.Stat(image); err == nil {
 		t.Fatal("the image is there after a write")
 	}
 	for _, share := range []int64{2, 1} { // in its middle, and at its end
-		h.end(syscall.SIGTERM)
+		h.end(unix.SIGTERM)
 		spoil(t, image, share)
 		h.log.Reset()
 		h.start()
 		if err := look(h.path("s")); err != nil { // damage that is found while it serves ends it
-			_ = h.cmd.Wait()
+			h.end(0)
 			h.start()
 		}
 		h.answers()
 		if err := look(h.path("s")); err != nil {
-			t.Fatalf("%v\n%s", err, &h.log)
+			t.Fatalf("%v\n%s", err, h.log)
 		}
-		again(syscall.SIGTERM)
+		again(unix.SIGTERM)
 		if !bytes.Contains(h.log.Bytes(), []byte("image is damaged at offset")) {
-			t.Fatalf("not told of a damaged image:\n%s", &h.log)
+			t.Fatalf("not told of a damaged image:\n%s", h.log)
 		}
 	}
 }

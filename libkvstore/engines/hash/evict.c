@@ -143,19 +143,6 @@ static bool evict_bytes(struct kv_store *st, struct hunt *hunt, uint64_t bytes, 
 	return st->h->entries < before;
 }
 
-uint64_t evict_ahead(struct kv_store *st, int64_t now, uint64_t budget, struct kv_events *events,
-		     bool *more)
-{
-	struct hunt hunt = {.now = now, .events = events};
-	uint64_t over = evicts(st->h) ? excess(st->h) : 0;
-
-	if (over == 0)
-		return 0;
-	if (evict_bytes(st, &hunt, over, budget) && !hunt.failed)
-		*more |= excess(st->h) != 0;
-	return hunt.used;
-}
-
 /* ----------------------------------------------------------------- under way */
 
 /* Gives all that is free back to the system; what that came to. */
@@ -208,4 +195,21 @@ bool evict_now(struct kv_store *st, int64_t now, struct kv_events *events, unsig
 	if (attempt < QUICK_TRIES && need <= REGION_SIZE)
 		return evict_bytes(st, &hunt, KIB << 2 * attempt, LEAST_WORK);
 	return make_whole(st, &hunt, need);
+}
+
+uint64_t evict_ahead(struct kv_store *st, int64_t now, uint64_t budget, struct kv_events *events,
+		     bool *more)
+{
+	struct hunt hunt = {.now = now, .events = events};
+	uint64_t over = evicts(st->h) ? excess(st->h) : 0;
+	uint64_t before = st->h->committed;
+
+	if (over != 0) {
+		if (evict_bytes(st, &hunt, over, budget) && !hunt.failed)
+			*more |= excess(st->h) != 0;
+	} else if (UNLIKELY(evicts(st->h) && before > st->h->max_memory)) {
+		make_whole(st, &hunt, 0); /* a start took what was there, or the limit was made lower */
+		*more |= st->h->committed < before;
+	}
+	return hunt.used;
 }
