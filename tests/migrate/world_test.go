@@ -54,7 +54,7 @@ func newWorld(t *testing.T, keys int, engines ...string) *world {
 	if err := os.Mkdir(w.state(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(w.dir, "kvstored.conf"), nil, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(w.dir, "kvstored.conf"), []byte("CheckTimeout=10min\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.kill)

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -111,7 +112,7 @@ func readCall(tid int) (*Call, error) {
 	if !ok || i.op != unix.PTRACE_SYSCALL_INFO_SECCOMP {
 		return nil, fmt.Errorf("system call %d is not in view", i.nr)
 	}
-	call := &Call{Name: s.name, Creates: s.alwaysCreating}
+	call := &Call{Name: s.name, Creates: s.alwaysCreating, Args: i.args, tid: tid}
 	if s.flags != none {
 		call.Creates = i.args[s.flags]&(unix.O_CREAT|unix.O_TRUNC) != 0
 	}
@@ -149,15 +150,48 @@ func nameOf(tid int, args [6]uint64, dir, path int) string {
 	return filepath.Join(at, name)
 }
 
-// readString reads a path in the thread's memory.
-func readString(tid int, at uint64) string {
+// Bytes are what a write writes, and At is where: -1 for the end of the file. Both
+// before it is made, while the thread is stopped.
+func (c *Call) Bytes() []byte {
+	if !strings.HasSuffix(c.Name, "v") && !strings.HasSuffix(c.Name, "v2") {
+		return readMemory(c.tid, c.Args[1], c.Args[2])
+	}
+	var all []byte
+	vectors := readMemory(c.tid, c.Args[1], c.Args[2]*16)
+	for ; len(vectors) >= 16; vectors = vectors[16:] {
+		all = append(all, readMemory(c.tid, binary.NativeEndian.Uint64(vectors), binary.NativeEndian.Uint64(vectors[8:]))...)
+	}
+	return all
+}
+
+// At is where a write writes.
+func (c *Call) At() int64 {
+	if strings.HasPrefix(c.Name, "p") {
+		return int64(c.Args[3])
+	}
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", c.tid, int32(c.Args[0])))
+	var at, flags int64
+	fmt.Sscanf(string(text), "pos:\t%d\nflags:\t%o", &at, &flags)
+	if flags&unix.O_APPEND != 0 {
+		return -1
+	}
+	return at
+}
+
+func readMemory(tid int, at, n uint64) []byte {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", tid))
 	if err != nil {
-		return ""
+		return nil
 	}
 	defer f.Close()
-	text := make([]byte, unix.PathMax)
-	n, _ := f.ReadAt(text, int64(at)) // it may end within a page that is the last one
-	name, _, _ := bytes.Cut(text[:n], []byte{0})
+	bytes := make([]byte, n)
+	got, _ := f.ReadAt(bytes, int64(at))
+	return bytes[:got]
+}
+
+// readString reads a path in the thread's memory.
+func readString(tid int, at uint64) string {
+	text := readMemory(tid, at, unix.PathMax) // it may end within a page that is the last one
+	name, _, _ := bytes.Cut(text, []byte{0})
 	return string(name)
 }

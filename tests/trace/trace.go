@@ -27,6 +27,10 @@ type Call struct {
 	// Done: it was made, and Result is its value or the negative error.
 	Done   bool
 	Result int64
+	// Args are its arguments, as the program gave them.
+	Args [6]uint64
+
+	tid int
 }
 
 // String is the call in a line.

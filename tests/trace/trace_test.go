@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,5 +82,19 @@ func TestKilledBeforeAndAfter(t *testing.T) {
 		if status.Signal() != unix.SIGKILL || slices.Contains(seen, "openat b") {
 			t.Errorf("after %v: status %v, seen %q", after, status, seen)
 		}
+	}
+}
+
+func TestWhatIsWrittenWhere(t *testing.T) {
+	var wrote []string
+	run(t, "echo text >a; echo more >>a; exec 3>b; echo 1 >&3; echo 2 >&3", func(c *Call) Action {
+		if c.Name == "write" {
+			wrote = append(wrote, fmt.Sprintf("%s %q at %d", filepath.Base(c.Path), c.Bytes(), c.At()))
+		}
+		return Go
+	})
+	want := []string{`a "text\n" at 0`, `a "more\n" at -1`, `b "1\n" at 0`, `b "2\n" at 2`}
+	if !slices.Equal(wrote, want) {
+		t.Errorf("wrote %q, want %q", wrote, want)
 	}
 }
