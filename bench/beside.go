@@ -46,7 +46,7 @@ const (
 // beside measures small requests at a fixed rate with and without a client
 // that sets and gets a value of 64 MiB, the servers turn and turn about.
 func (b *bench) beside(ctx context.Context, r *Report) error {
-	rounds, lasts := 5, 2*time.Second
+	rounds, lasts := 3, 2*time.Second
 	if b.o.quick {
 		rounds, lasts = 2, time.Second
 	}

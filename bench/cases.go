@@ -46,6 +46,9 @@ const (
 	figureSync = "syncs per request"
 )
 
+// oneName is the case of one connection by itself.
+const oneName = "one connection"
+
 // idleName and idleMark are the case that is not a load.
 const (
 	idleName = "idle"
@@ -120,7 +123,7 @@ func (o options) base() group {
 		add(Case{Name: fmt.Sprintf("%.0f/s", rate), Connections: o.conns, Pipeline: 1,
 			Get: 50, Rate: rate, Marks: cpuMarks(0.9, 0, 0), seconds: paced})
 	}
-	add(Case{Name: "one connection", Connections: 1, Pipeline: 1, Get: 50, seconds: busy, Marks: []Mark{
+	add(Case{Name: oneName, Connections: 1, Pipeline: 1, Get: 50, seconds: busy, Marks: []Mark{
 		{Figure: figureP50, Peer: "redis", Limit: 0.5}, {Figure: figureRate, Peer: "redis", Limit: 2, Least: true},
 		{Figure: figureP50, Peer: "pogocache", Limit: 0.5}, {Figure: figureRate, Peer: "pogocache", Limit: 2, Least: true},
 		{Figure: figureCPU, Peer: "redis", Limit: 1}}})

@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/go-analyze/charts"
 
 	"kvstored/pkg/client"
 )
@@ -254,24 +251,19 @@ func (r *Report) fragmentTable(b *strings.Builder) {
 	}
 }
 
-// fragmentLine draws the ratios over the commands.
-func (r *Report) fragmentLine(dir string) error {
-	if len(r.Fragmentation) < 2 {
-		return nil
+// fragmentCurve is the ratios over the commands.
+func (r *Report) fragmentCurve() curve {
+	c := curve{file: "fragmentation.svg", title: "memory over live bytes, by millions of commands"}
+	if len(r.Fragmentation) == 0 {
+		return c
 	}
-	peers := r.fragmentPeers()
-	series := make([][]float64, len(peers))
-	var labels []string
+	c.names = r.fragmentPeers()
+	c.lines = make([][]float64, len(c.names))
 	for _, p := range r.Fragmentation {
-		labels = append(labels, fmt.Sprintf("%.1f", float64(p.Commands)/1e6))
-		for k, name := range peers {
-			series[k] = append(series[k], p.Ratio[name])
+		c.points = append(c.points, fmt.Sprintf("%.1f", float64(p.Commands)/1e6))
+		for k, name := range c.names {
+			c.lines[k] = append(c.lines[k], p.Ratio[name])
 		}
 	}
-	opt := charts.NewLineChartOptionWithData(series)
-	opt.Title.Text = "memory over live bytes, by millions of commands"
-	opt.Legend.SeriesNames = peers
-	opt.Legend.Offset = charts.OffsetRight
-	opt.XAxis.Labels = labels
-	return draw(filepath.Join(dir, "fragmentation.svg"), 900, 400, func(p *charts.Painter) error { return p.LineChart(opt) })
+	return c
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/go-analyze/charts"
 )
@@ -25,11 +27,16 @@ func (r *Report) plot(dir string) error {
 			return err
 		}
 	}
-	if err := r.memoryLine(filepath.Join(dir, "memory.svg")); err != nil {
-		return err
+	for _, c := range r.curves() {
+		if err := c.draw(dir); err != nil {
+			return err
+		}
 	}
-	return r.fragmentLine(dir)
+	return nil
 }
+
+// peerOrder is the order of servers in plots.
+var peerOrder = []string{subject, reference, "valkey", "pogocache", "memcached", floorName, lmdbName}
 
 func hasReference(row *Row) bool { return row.of(reference) != nil }
 
@@ -48,7 +55,7 @@ func (r *Report) bars(file, title string, want func(*Row) bool, value func(*Resu
 	}
 	var peers []string
 	var series [][]float64
-	for _, peer := range []string{subject, reference, "valkey", "pogocache", "memcached", floorName} {
+	for _, peer := range peerOrder {
 		values, measured := make([]float64, len(rows)), false
 		for i, row := range rows {
 			values[i] = charts.GetNullValue()
@@ -70,19 +77,110 @@ func (r *Report) bars(file, title string, want func(*Row) bool, value func(*Resu
 	return draw(file, 900, 120+len(names)*(12*len(peers)+14), func(p *charts.Painter) error { return p.BarChart(opt) })
 }
 
-// memoryLine draws kvstored's memory for each key against the number of keys.
-func (r *Report) memoryLine(file string) error {
-	if len(r.Memory) < 2 {
+// curve is lines over the same points.
+type curve struct {
+	file, title string
+	points      []string
+	names       []string // of the lines
+	lines       [][]float64
+}
+
+// draw writes the curve into dir, if it has more than one point.
+func (c curve) draw(dir string) error {
+	if len(c.points) < 2 || len(c.lines) == 0 {
 		return nil
 	}
-	values, names := make([]float64, len(r.Memory)), make([]string, len(r.Memory))
-	for i, m := range r.Memory {
-		values[i], names[i] = m.Overhead, fmt.Sprintf("%.1f", float64(m.Keys)/1e6)
+	opt := charts.NewLineChartOptionWithData(c.lines)
+	opt.Title.Text = c.title
+	opt.Legend.SeriesNames = c.names
+	opt.Legend.Offset = charts.OffsetRight
+	opt.XAxis.Labels = c.points
+	return draw(filepath.Join(dir, c.file), 900, 400, func(p *charts.Painter) error { return p.LineChart(opt) })
+}
+
+// curves are all that the report has points of.
+func (r *Report) curves() []curve {
+	cpu := func(res *Result) float64 { return res.CPU.Median }
+	all := []curve{
+		r.memoryCurve(), r.fragmentCurve(),
+		r.over("connections.svg", "CPU per request in µs, by connections", cpu,
+			func(row *Row) (string, bool) {
+				return strconv.Itoa(row.Connections), row.Name == oneName || strings.HasSuffix(row.Name, " connections")
+			}),
+		r.over("keys.svg", "CPU per request of GET P=64 in µs, by keys", cpu,
+			func(row *Row) (string, bool) {
+				return keysName(row.Keys), strings.HasPrefix(row.Name, "GET P=64, ")
+			}),
+		r.over("rates.svg", "CPU per request in µs, by requests per second", cpu,
+			func(row *Row) (string, bool) { return fmt.Sprintf("%.0f", row.Rate), row.Rate > 0 }),
 	}
-	opt := charts.NewLineChartOptionWithData([][]float64{values})
-	opt.Title.Text = "bytes per key over key and value, by millions of keys"
-	opt.XAxis.Labels = names
-	return draw(file, 900, 400, func(p *charts.Painter) error { return p.LineChart(opt) })
+	for i := range r.Rows {
+		if row := &r.Rows[i]; row.Rate > 0 {
+			all = append(all, row.latencies())
+		}
+	}
+	return all
+}
+
+// over is a line for each server through the cases for which point is ok.
+func (r *Report) over(file, title string, value func(*Result) float64, point func(*Row) (string, bool)) curve {
+	c := curve{file: file, title: title}
+	var rows []*Row
+	for i := range r.Rows {
+		if name, ok := point(&r.Rows[i]); ok {
+			c.points = append(c.points, name)
+			rows = append(rows, &r.Rows[i])
+		}
+	}
+	for _, peer := range peerOrder {
+		line, measured := make([]float64, len(rows)), false
+		for i, row := range rows {
+			line[i] = charts.GetNullValue()
+			if res := row.of(peer); res != nil {
+				line[i], measured = value(res), true
+			}
+		}
+		if measured {
+			c.names, c.lines = append(c.names, peer), append(c.lines, line)
+		}
+	}
+	return c
+}
+
+// latencies is the distribution of a case, all rounds together, as far as the
+// share of requests that the plot can tell apart.
+func (row *Row) latencies() curve {
+	shares := []float64{0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999}
+	c := curve{file: fmt.Sprintf("latency-%.0f.svg", row.Rate), title: fmt.Sprintf("latency in µs at %.0f requests per second, by share of requests", row.Rate)}
+	for _, share := range shares {
+		c.points = append(c.points, fmt.Sprintf("%g %%", share*100))
+	}
+	for _, peer := range peerOrder {
+		res := row.of(peer)
+		if res == nil {
+			continue
+		}
+		h := histogram{}
+		for _, s := range res.samples {
+			h.add(s.Buckets)
+		}
+		line := make([]float64, len(shares))
+		for i, share := range shares {
+			line[i] = h.quantile(share)
+		}
+		c.names, c.lines = append(c.names, peer), append(c.lines, line)
+	}
+	return c
+}
+
+// memoryCurve is kvstored's memory for each key against the number of keys.
+func (r *Report) memoryCurve() curve {
+	c := curve{file: "memory.svg", title: "bytes per key over key and value, by millions of keys", names: []string{subject}, lines: [][]float64{nil}}
+	for _, m := range r.Memory {
+		c.points = append(c.points, fmt.Sprintf("%.1f", float64(m.Keys)/1e6))
+		c.lines[0] = append(c.lines[0], m.Overhead)
+	}
+	return c
 }
 
 // draw writes what paint paints.

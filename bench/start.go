@@ -71,7 +71,7 @@ func (b *bench) keepers() []*kept {
 
 // starts measures starts after a clean stop, the servers turn and turn about.
 func (b *bench) starts(ctx context.Context, r *Report) error {
-	keys, rounds := 10_000_000, 3
+	keys, rounds := 10_000_000, 2
 	if b.o.quick {
 		keys, rounds = 1_000_000, 2
 	}
