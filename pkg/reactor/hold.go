@@ -18,8 +18,8 @@ type heldBack struct {
 // Hold has all that is sent from now on wait until Release has reached mark.
 func (r *Reactor) Hold(mark uint64) { r.mark = max(r.mark, mark) }
 
-// Holding tells whether anything waits for a Release.
-func (r *Reactor) Holding() bool { return len(r.holding) > 0 }
+// Held is how many connections wait for a Release.
+func (r *Reactor) Held() int { return len(r.holding) }
 
 // Replies says how many replies the next Sends of this tick hold; none: they
 // are messages, and what cannot be told is not sent.

@@ -35,6 +35,8 @@ type syncing struct {
 	begun int64 // the first write that the running sync covers
 	timer *time.Timer
 	armed bool // the timer runs
+
+	gathering gathering
 }
 
 // SetSync changes the promise. From any goroutine.
@@ -66,9 +68,10 @@ func (w *worker) commit() {
 	if always || late {
 		w.r.Hold(mark)
 	}
-	if always || late || urgent {
+	switch {
+	case late || urgent || always && w.sync.gathering.want == 0:
 		w.beginSync()
-	} else {
+	case !always:
 		w.armSync()
 	}
 }
@@ -76,9 +79,11 @@ func (w *worker) commit() {
 // beginSync starts a sync unless one runs. The lane is held.
 func (w *worker) beginSync() {
 	e := w.s.o.Engine
+	w.sync.gathering.end()
 	if e.Syncing() {
 		return
 	}
+	w.sync.gathering.began = time.Now()
 	e.BeginSync()
 	if e.Syncing() {
 		w.sync.begun, w.sync.since = w.sync.since, 0
@@ -118,17 +123,22 @@ func (w *worker) synced() {
 	if waits && w.sync.since == 0 {
 		w.sync.since = time.Now().UnixMilli()
 	}
+	always := SyncMode(w.sync.mode.Load()) == SyncAlways
+	before := w.r.Held()
 	switch {
-	case waits && (urgent || w.r.Holding() || SyncMode(w.sync.mode.Load()) == SyncAlways):
-		w.beginSync()
-	case waits:
-		w.armSync()
-	default:
+	case !waits:
 		w.sync.since = 0
+	case urgent || !always && before > 0:
+		w.beginSync()
+	case !always:
+		w.armSync()
 	}
 	w.saved()
 	e.Unlock()
 	w.r.Release(done, lost, []byte(outcomeUnknown))
+	if always && !urgent && w.sync.gathering.want == 0 { // else the pause goes on
+		w.gather(before)
+	}
 }
 
 // unknown answers n requests of a tick whose writes the engine could not write

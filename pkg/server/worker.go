@@ -617,6 +617,9 @@ func (w *worker) Done() {
 		w.out = resp.Writer{}
 	}
 	w.quiet = false
+	if w.sync.gathering.want != 0 {
+		w.gathered()
+	}
 	if w.wrote {
 		w.wrote = false
 		w.toldRefusing()
