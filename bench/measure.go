@@ -179,6 +179,9 @@ func (b *bench) round(ctx context.Context, peers []*peer, c Case, round int, int
 			return err
 		}
 		into[k].samples = append(into[k].samples, s)
+		if err := peers[k].rest(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -250,6 +250,29 @@ func (p *peer) dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
+// restFiles is more than a server has open without clients.
+const restFiles = 200
+
+// rest waits until the server has closed the connections of the last load: with
+// thousands of them the next ones would be too many for it.
+func (p *peer) rest(ctx context.Context) error {
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.pid()))
+		if err != nil {
+			return fmt.Errorf("count the open files of %s: %w; its log: %s", p.name, err, p.lastWords())
+		}
+		if len(files) < restFiles {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s has %d files open after a load: it closes no connections", p.name, len(files))
+		}
+		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
 // stop ends the server, by force when it takes too long.
 func (p *peer) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestChoose: the generator is on another core than the server where it can be.
@@ -81,5 +83,43 @@ func TestPinning(t *testing.T) {
 	}
 	if after := allowed(); len(before) < 2 || !slices.Equal(after, before) {
 		t.Errorf("the threads may run on %v, before on %v", after, before)
+	}
+}
+
+// TestRest: the next load waits until the connections of the last are closed.
+func TestRest(t *testing.T) {
+	need(t, "redis-server")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	p, err := start(ctx, t.TempDir(), recipes(tools{}, options{redis: "redis-server", conns: 2 * restFiles}, group{noFloor: true})[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	var held []net.Conn
+	for range restFiles {
+		c, err := p.dial(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, c)
+	}
+	for accepted := 0; accepted < restFiles; {
+		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.pid()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepted = len(files)
+	}
+	short, end := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer end()
+	if err := p.rest(short); err == nil {
+		t.Error("it rests with its connections open")
+	}
+	for _, c := range held {
+		c.Close()
+	}
+	if err := p.rest(ctx); err != nil {
+		t.Error(err)
 	}
 }
