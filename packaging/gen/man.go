@@ -50,6 +50,10 @@ func manPage(cmd *cobra.Command) string {
 	p.children(cmd)
 	p.section("OPTIONS")
 	p.rows(cli.FlagRows(cmd.NonInheritedFlags(), cmd.InheritedFlags()))
+	if names := cli.JSONFields(cmd); names != nil {
+		p.section("FIELDS OF \\-\\-JSON")
+		p.text(strings.Join(names, ", "))
+	}
 	if !cmd.HasParent() {
 		p.topics()
 	}

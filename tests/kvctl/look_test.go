@@ -55,6 +55,9 @@ func TestLooks(t *testing.T) {
 	if stat.Keys != 7 || stat.Clients < 1 {
 		t.Errorf("stat: %+v", stat)
 	}
+	if out := must(t, d.Socket, "", "--json=clients,keys", "stat", "--count", "1", "--interval", "20ms"); out != "{\"clients\":1,\"keys\":7}\n" {
+		t.Errorf("two fields of stat: %s", out)
+	}
 	var times struct {
 		Count int64
 		P50   float64 `json:"p50_us"`

@@ -213,6 +213,16 @@ func TestShellReconnects(t *testing.T) {
 	}
 }
 
+// --json alone lists the fields.
+func TestFieldsAreListed(t *testing.T) {
+	p := onTerminal(t, nil, "--json")
+	p.expect("the fields of --json")
+	p.expect("ok, checks")
+	if code := p.ends(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}
+
 // The live view draws, takes keys and gives the terminal back.
 func TestTop(t *testing.T) {
 	d := daemontest.Start(t, enginetest.Build(t, "hash"))

@@ -30,6 +30,7 @@ type app struct {
 	socket    string
 	db        int
 	json      bool
+	fields    []string // of JSON; nil: all, empty: they are asked for
 	color     string
 	noNewline bool
 	noPager   bool
@@ -132,7 +133,8 @@ func (a *app) flags(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
 	f.SortFlags = false
 	f.StringVar(&a.socket, "socket", "", "the daemon's socket is at PATH")
-	f.BoolVar(&a.json, "json", false, "print JSON: {\"value\": …, \"encoding\": \"utf-8\" or \"base64\"}")
+	f.Var(jsonFlag{a}, "json", "print JSON: {\"value\": …, \"encoding\": \"utf-8\" or \"base64\"}; of kvctl's own commands with FIELDS only those")
+	f.Lookup("json").NoOptDefVal = "true"
 	f.StringVar(&a.jq, "jq", "", "print JSON through EXPRESSION of jq; text comes out bare")
 	f.StringVar(&a.color, "color", "auto", "colour the output: WHEN is auto, always or never")
 	f.BoolVar(&a.noPager, "no-pager", false, "show long answers without a pager")
@@ -144,15 +146,24 @@ func (a *app) flags(cmd *cobra.Command) {
 	l.BoolP("help", "h", false, "print this help")
 	l.Bool("version", false, "print the version")
 	placeholder(f, "socket", "PATH")
+	placeholder(f, "json", "FIELDS")
 	placeholder(f, "color", "WHEN")
 	placeholder(f, "jq", "EXPRESSION")
 	_ = cmd.RegisterFlagCompletionFunc("jq", cobra.NoFileCompletions)
+	_ = cmd.RegisterFlagCompletionFunc("json", func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return JSONFields(c), cobra.ShellCompDirectiveNoFileComp
+	})
 	_ = cmd.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.PersistentPreRunE = func(*cobra.Command, []string) error {
+	cmd.PersistentPreRunE = func(called *cobra.Command, _ []string) error {
 		switch a.color {
 		case "auto", "always", "never":
 		default:
 			return usage("--color=" + a.color + ": it is auto, always or never")
+		}
+		if a.fields != nil {
+			if err := a.checkFields(called); err != nil {
+				return err
+			}
 		}
 		if a.jq != "" && a.filter == nil {
 			return a.startFilter()

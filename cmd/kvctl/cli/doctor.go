@@ -22,6 +22,12 @@ type finding struct {
 	Fix    string `json:"fix,omitempty"`
 }
 
+// diagnosis is what --json prints.
+type diagnosis struct {
+	OK     bool      `json:"ok"`
+	Checks []finding `json:"checks"`
+}
+
 // The statuses of findings.
 const (
 	statusOK      = "ok"
@@ -335,10 +341,7 @@ func (p *patient) printFinding(f finding, color string) {
 func (p *patient) print() error {
 	a := p.app
 	if a.json {
-		return a.object(struct {
-			OK     bool      `json:"ok"`
-			Checks []finding `json:"checks"`
-		}{p.count(statusFailure) == 0, p.findings})
+		return a.object(diagnosis{p.count(statusFailure) == 0, p.findings})
 	}
 	colors := map[string]string{statusOK: "32", statusNote: "2", statusWarning: "33", statusFailure: "1;31"}
 	for _, f := range p.findings {

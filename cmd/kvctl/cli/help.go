@@ -143,6 +143,12 @@ func (a *app) help(cmd *cobra.Command) {
 	}
 	a.heading("options")
 	a.rows(FlagRows(cmd.NonInheritedFlags(), cmd.InheritedFlags()))
+	if names := JSONFields(cmd); names != nil {
+		a.heading("fields of --json")
+		for _, line := range wrap(strings.Join(names, ", "), 76) {
+			fmt.Fprintln(a.out, "  "+line)
+		}
+	}
 	if !cmd.HasParent() {
 		fmt.Fprintf(a.out, "\nmore: kvctl help commands, kvctl help %s, man kvctl\n", Topics[0].Name)
 	}
@@ -198,7 +204,10 @@ func FlagRows(sets ...*pflag.FlagSet) [][2]string {
 			if f.Shorthand != "" {
 				name = "-" + f.Shorthand + ", " + name
 			}
-			if word := f.Annotations["placeholder"]; word != nil {
+			switch word := f.Annotations["placeholder"]; {
+			case word != nil && f.NoOptDefVal != "":
+				name += "[=" + word[0] + "]"
+			case word != nil:
 				name += " " + word[0]
 			}
 			rows = append(rows, [2]string{name, f.Usage})

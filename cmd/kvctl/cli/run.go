@@ -13,7 +13,7 @@ import (
 )
 
 // command sends what stands on the command line, or the lines of standard input.
-func (a *app) command(_ *cobra.Command, args []string) error {
+func (a *app) command(cmd *cobra.Command, args []string) error {
 	if a.pipe {
 		if len(args) > 0 {
 			return usage("--pipe takes commands from standard input, none as arguments")
@@ -33,6 +33,9 @@ func (a *app) command(_ *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0 && a.inTTY && a.outTTY && !a.json:
 		return a.shell()
+	case len(args) == 0 && a.inTTY && a.json:
+		a.listFields(cmd.Root())
+		return nil
 	case len(args) == 0 && a.inTTY:
 		a.brief()
 		return nil

@@ -75,7 +75,10 @@ failure: it prints an empty line.
 			{"an array", `{"value":["a",null,7,{"value":"//4=","encoding":"base64"}]}`},
 			{"a map", `{"value":{"engine":"hash","generation":1}}`},
 		},
-		Text: `--jq EXPRESSION passes each object through an expression of jq, which need not
+		Text: `kvctl --json alone lists the fields of what kvctl's own commands print;
+--json=FIELD,… prints some of them, --json= lists those of one command.
+
+--jq EXPRESSION passes each object through an expression of jq, which need not
 be installed: kvctl --jq .value GET name.
 
 One object a line on a pipe, spread over several on a terminal. Inside arrays
