@@ -38,7 +38,9 @@ func (l *listener) run(begin func(c *client.Conn) error, each func(r client.Repl
 	defer signal.Stop(l.stop)
 	c, err := l.app.dial()
 	for {
-		if err != nil {
+		if errors.Is(err, errEnough) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 		err = l.session(c, begin, each)
@@ -50,10 +52,7 @@ func (l *listener) run(begin func(c *client.Conn) error, each func(r client.Repl
 		case !client.IsLoss(err):
 			return err
 		}
-		fmt.Fprintln(l.app.err, "kvctl: connection lost; connecting again")
-		if c, err = l.reconnect(); err == nil {
-			fmt.Fprintln(l.app.err, "kvctl: reconnected; what was sent meanwhile is missed")
-		}
+		c, err = l.app.reconnect(l.stop, "what was sent meanwhile is missed")
 	}
 }
 
@@ -85,16 +84,25 @@ func (l *listener) session(c *client.Conn, begin func(c *client.Conn) error, eac
 	}
 }
 
-// reconnect tries for a while.
-func (l *listener) reconnect() (*client.Conn, error) {
+// reconnect says that the connection was lost and tries for a while to make
+// another one; missed is what that means. What comes on stop ends it with
+// errEnough.
+func (a *app) reconnect(stop <-chan os.Signal, missed string) (*client.Conn, error) {
+	fmt.Fprintln(a.err, "kvctl: connection lost; connecting again")
 	for end := time.Now().Add(again); ; {
-		c, err := l.app.dial()
-		if err == nil || time.Now().After(end) {
-			return c, err
+		c, err := a.dialWith(client.Options{Retry: -1})
+		if err == nil {
+			_, err = c.Do("PING") // a daemon that is about to end still takes connections
+		}
+		if err == nil {
+			fmt.Fprintln(a.err, "kvctl: reconnected; "+missed)
+			return c, nil
+		} else if time.Now().After(end) {
+			return nil, err
 		}
 		select {
-		case <-l.stop:
-			return nil, err
+		case <-stop:
+			return nil, errEnough
 		case <-time.After(200 * time.Millisecond):
 		}
 	}

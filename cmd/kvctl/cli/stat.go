@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"kvstored/pkg/client"
 )
 
 // stat prints a line of figures per interval.
@@ -21,7 +24,8 @@ func (a *app) stat() *cobra.Command {
 		Use:   "stat [OPTION...]",
 		Short: "print a line of figures every second: keys, rates, memory, clients",
 		Long: `Prints keys, commands a second, CPU, memory and clients of the daemon, a line
-per interval, until Ctrl-C. What asking costs itself is among the commands.`,
+per interval, until Ctrl-C. What asking costs itself is among the commands. When
+the daemon restarts, kvctl connects anew and says so on standard error.`,
 		Example: `  kvctl stat
   kvctl stat --interval 10s --count 6
   kvctl --json stat >> figures.jsonl`,
@@ -92,7 +96,7 @@ func (a *app) statLines(every time.Duration, limit int) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(stop)
@@ -107,7 +111,22 @@ func (a *app) statLines(every time.Duration, limit int) error {
 		case <-time.After(every):
 		}
 		now, err := readInfo(c)
-		if err != nil {
+		if isAway(err) {
+			_ = c.Close()
+			next, err := a.reconnect(stop, "the rates begin anew")
+			if errors.Is(err, errEnough) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			c = next
+			if before, err = readInfo(c); err != nil {
+				return err
+			}
+			last = time.Now()
+			n--
+			continue
+		} else if err != nil {
 			return err
 		}
 		s := between(before, now, time.Since(last).Seconds())
@@ -118,6 +137,12 @@ func (a *app) statLines(every time.Duration, limit int) error {
 		}
 	}
 	return nil
+}
+
+// isAway reports whether the daemon went away, perhaps to come back.
+func isAway(err error) bool {
+	var connect *client.ConnectError
+	return errors.As(err, &connect) || client.IsLoss(err)
 }
 
 // statLine prints one line, the head again with each screen.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,7 +25,8 @@ func (a *app) watch() *cobra.Command {
 		Short: "print a key's value whenever it changes, or a command's answer again and again",
 		Long: `With a KEY prints its value now and whenever it changes, with the time; the
 daemon tells of changes (CLIENT TRACKING), nothing is asked in between. Where a
-server cannot do that, kvctl looks ten times a second.
+server cannot do that, kvctl looks ten times a second. When the daemon
+restarts, kvctl connects anew and says so on standard error.
 
 With SECONDS and a command carries that out every so often.`,
 		Example: `  kvctl watch name
@@ -81,48 +83,95 @@ type watcher struct {
 	seen  int
 	first bool
 	last  client.Reply
-	begun time.Time
+	conn  atomic.Pointer[client.Conn] // the present one, to be interrupted
 }
 
-// run prints until it is ended.
+// run prints until it is ended. After a loss it connects anew: a change in
+// between is seen then.
 func (w *watcher) run(key string) error {
 	c, err := w.app.dial()
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	w.begun, w.first = time.Now(), true
-	stop := make(chan os.Signal, 1)
-	done := make(chan struct{})
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(stop)
-	defer close(done)
-	go func() {
-		var late <-chan time.Time
-		if w.patience > 0 {
-			late = time.After(w.patience)
+	w.first = true
+	w.conn.Store(c)
+	ended, late, done := w.endings()
+	defer done()
+	for {
+		err = w.follow(c, key)
+		_ = c.Close()
+		_ = w.app.out.Flush()
+		if !client.IsLoss(err) || isClosed(ended) {
+			break
 		}
-		select {
-		case <-stop:
-		case <-late:
-		case <-done:
-			return
+		if c, err = w.app.reconnect(ended, "what changed meanwhile shows now"); errors.Is(err, errEnough) {
+			err = os.ErrDeadlineExceeded // as when a connection is interrupted
+			break
+		} else if err != nil {
+			break
 		}
-		c.Interrupt()
-	}()
-	err = w.follow(c, key)
-	_ = w.app.out.Flush()
+		if w.conn.Store(c); isClosed(ended) { // who interrupts may have seen the old one
+			c.Interrupt()
+		}
+	}
 	switch {
 	case errors.Is(err, errEnough):
 		return nil
-	case errors.Is(err, os.ErrDeadlineExceeded) && w.patience > 0 && time.Since(w.begun) >= w.patience:
-		return failure{what: "watch: " + key + " did not get there within " + w.patience.String(), code: ExitMissing}
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case isClosed(late):
+		return w.tooLate(key)
+	case isClosed(ended):
 		return nil
-	case client.IsLoss(err):
-		return failure{what: "connection lost while watching " + key, why: "the daemon went away", fix: "kvctl watch " + key, code: ExitConnect}
 	}
 	return err
+}
+
+// endings are closed when a person or the time ends the watching, late in the
+// second case only.
+func (w *watcher) endings() (ended, late chan os.Signal, done func()) {
+	stop := make(chan os.Signal, 1)
+	ended, late = make(chan os.Signal), make(chan os.Signal)
+	over := make(chan struct{})
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		var timer <-chan time.Time
+		if w.patience > 0 {
+			timer = time.After(w.patience)
+		}
+		select {
+		case <-stop:
+		case <-timer:
+			close(late)
+		case <-over:
+			return
+		}
+		close(ended)
+		w.conn.Load().Interrupt()
+	}()
+	return ended, late, func() { signal.Stop(stop); close(over) }
+}
+
+// isClosed reports whether a channel on which nothing is sent was closed.
+func isClosed(c <-chan os.Signal) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// tooLate says that the value did not come in time, and what there is.
+func (w *watcher) tooLate(key string) error {
+	f := failure{what: "watch: " + key + " did not get there within " + w.patience.String(), code: ExitMissing}
+	switch {
+	case w.first:
+		f.why = "its value was never read"
+	case w.last.IsNil():
+		f.why = "there is no such key"
+	default:
+		f.why = "its value is " + shorten(quote(w.last.Bytes))
+	}
+	return f
 }
 
 // follow asks to be told of changes, and looks whenever it is.
