@@ -64,14 +64,13 @@ var errInterrupted = errors.New("interrupted")
 func (l *loader) run(c *client.Conn, total int64) (loadResult, error) {
 	var err error
 	begun := time.Now()
-	l.bar = &progress{app: l.app, total: total, now: func() state {
-		return state{done: l.bytes.Load(), keys: l.pipe.Answered(), bytes: l.bytes.Load(), bad: l.bad.Load()}
-	}}
 	if l.pipe, err = c.NewPipe(l.refused); err != nil {
 		return loadResult{}, err // the connection was lost before anything was sent
 	}
 	l.note()
-	l.bar.start()
+	l.bar = l.app.progress(total, func() state {
+		return state{done: l.bytes.Load(), keys: l.pipe.Answered(), bytes: l.bytes.Load(), bad: l.bad.Load()}
+	})
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	err = l.feed(stop)
@@ -199,7 +198,7 @@ func (l *loader) refused(n int64, err *client.ServerError) {
 
 // tell prints a line on standard error while the load goes on.
 func (l *loader) tell(text string) {
-	l.bar.above(func() { fmt.Fprintln(l.app.err, "kvctl: "+printable(text)) })
+	fmt.Fprintln(l.bar, "kvctl: "+printable(text))
 }
 
 // keep saves the last mark up to which everything is answered.

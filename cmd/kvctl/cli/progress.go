@@ -3,12 +3,12 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"os"
+	"io"
 	"strings"
-	"sync"
 	"time"
 
-	"golang.org/x/term"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
 )
 
 // drawEvery is how often the line of a progress is drawn.
@@ -26,82 +26,46 @@ type state struct {
 // progress shows on a terminal, in one line, how far a long job is; elsewhere
 // nothing.
 type progress struct {
-	app   *app
+	out   io.Writer
 	total int64 // 0: not known
-	now   func() state
-	begun time.Time
-
-	stop, stopped chan struct{} // nil where nothing is shown
-
-	mu    sync.Mutex
-	drawn bool // guarded by mu: the line stands on the screen
+	bars  *mpb.Progress
+	bar   *mpb.Bar // nil where nothing is shown
 }
 
 // progress starts the line for total, of which now tells how much is done; a
 // total of 0 is not known. now is called from another goroutine.
 func (a *app) progress(total int64, now func() state) *progress {
-	p := &progress{app: a, total: total, now: now}
-	p.start()
+	p := &progress{out: a.err, total: total}
+	if !a.errTTY || a.json && a.outTTY || dumbTerminal() {
+		return p
+	}
+	begun := time.Now()
+	p.bars = mpb.New(mpb.WithOutput(a.err), mpb.WithRefreshRate(drawEvery))
+	line := func(w io.Writer, st decor.Statistics) error {
+		// From the first column on, wherever what a person typed (^C) has put
+		// the cursor, and not up to the last.
+		_, err := io.WriteString(w, "\r"+p.line(now(), time.Since(begun).Seconds(), st.AvailableWidth-4))
+		return err
+	}
+	p.bar = p.bars.MustAdd(0, mpb.BarFillerFunc(line), mpb.BarFillerTrim())
 	return p
 }
 
-// start begins to draw.
-func (p *progress) start() {
-	p.begun = time.Now()
-	if !p.app.errTTY || p.app.json && p.app.outTTY || dumbTerminal() {
-		return
+// Write prints lines where the progress stands, which is drawn below them
+// again.
+func (p *progress) Write(lines []byte) (int, error) {
+	if p.bar == nil {
+		return p.out.Write(lines)
 	}
-	p.stop, p.stopped = make(chan struct{}), make(chan struct{})
-	go p.run()
-}
-
-// run draws until the end, and takes the line away then.
-func (p *progress) run() {
-	defer close(p.stopped)
-	every := time.NewTicker(drawEvery)
-	defer every.Stop()
-	for {
-		select {
-		case <-every.C:
-			p.draw()
-		case <-p.stop:
-			p.above(func() {})
-			return
-		}
-	}
-}
-
-// draw writes the line anew. It is shorter than the screen is wide, so that
-// what a person types, such as ^C, does not break it.
-func (p *progress) draw() {
-	width, _, err := term.GetSize(int(os.Stderr.Fd()))
-	if err != nil || width < 20 {
-		width = 80
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	fmt.Fprint(p.app.err, "\r\x1b[K"+p.line(p.now(), time.Since(p.begun).Seconds(), width-4))
-	p.drawn = true
-}
-
-// above has say print lines of their own where the progress stands, which is
-// drawn below them again.
-func (p *progress) above(say func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.drawn {
-		fmt.Fprint(p.app.err, "\r\x1b[K")
-		p.drawn = false
-	}
-	say()
+	return p.bars.Write(lines)
 }
 
 // end takes the line away.
 func (p *progress) end() {
-	if p.stop != nil {
-		close(p.stop)
-		<-p.stopped
-		p.stop = nil
+	if p.bar != nil {
+		p.bar.Abort(true)
+		p.bars.Wait()
+		p.bar = nil
 	}
 }
 
