@@ -58,16 +58,6 @@ func (w *worker) gathered() {
 		g.skip = gatherSkip
 	}
 	w.syncNow()
-	if e := w.s.o.Engine; w.r.Held() > 0 && !syncs(e) {
-		w.synced() // an exchange of the engine had all synced meanwhile
-	}
-}
-
-// syncs tells whether a sync runs.
-func syncs(e Engine) bool {
-	e.Lock()
-	defer e.Unlock()
-	return e.Syncing()
 }
 
 // end ends the pause, if there is one: a sync begins.

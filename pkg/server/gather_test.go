@@ -147,3 +147,26 @@ func TestSyncedInThePause(t *testing.T) {
 	}
 	d.wantBegun(t, 1)
 }
+
+// An exchange of the engine may take the end of a sync that ran. Who waited for
+// that is answered when the configuration that came with it is in force.
+func TestSyncEndedByAnExchange(t *testing.T) {
+	d, srv, path := pausing(t, time.Millisecond)
+	c := call(t, path)
+	d.busy.Store(true)
+	fmt.Fprint(c, "SET a 1\r\n")
+	d.wantBegun(t, 1)
+	// Between two ticks, so that the bell is silent again before it is heard.
+	_ = srv.work.r.Post(func() {
+		d.Lock()
+		defer d.Unlock()
+		for d.Hosted.Syncing() {
+			d.Hosted.EndSync()
+		}
+	})
+	c.silent()
+	srv.SetSync(SyncAlways)
+	if got := c.answer(); got != "+OK" {
+		t.Error(got)
+	}
+}

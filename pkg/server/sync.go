@@ -101,13 +101,21 @@ func (w *worker) armSync() {
 	}
 }
 
-// syncNow begins a sync of what waits.
+// syncNow begins a sync of what waits. Where nothing does, and none runs, all
+// that is held may go: an exchange of the engine had it synced, or took the end
+// of the sync that ran.
 func (w *worker) syncNow() {
 	w.sync.armed = false
 	e := w.s.o.Engine
 	e.Lock()
 	w.beginSync()
+	waits, _ := e.Unsynced()
+	over := !waits && !e.Syncing()
+	done, lost := e.Synced()
 	e.Unlock()
+	if over && w.r.Held() > 0 {
+		w.r.Release(done, lost, []byte(outcomeUnknown))
+	}
 }
 
 // synced takes the outcome of a sync: answers go, and the next one begins.
