@@ -38,7 +38,7 @@ func (v *VM) newMatcher(L *lua.LState, text, pattern string) *matcher {
 // try matches the pattern from p on with the text from s on; end is -1 where
 // it does not.
 func (m *matcher) try(s, p int) (end int) {
-	m.captures = m.captures[:0]
+	m.captures, m.depth = m.captures[:0], 0
 	return m.match(s, p)
 }
 
@@ -49,7 +49,12 @@ func (m *matcher) match(s, p int) int {
 	if m.depth++; m.depth > mostRecursed {
 		raise(m.L, "pattern too complex")
 	}
-	defer func() { m.depth-- }()
+	end := m.matchHere(s, p)
+	m.depth--
+	return end
+}
+
+func (m *matcher) matchHere(s, p int) int {
 	for {
 		m.step()
 		if p == len(m.pattern) {
