@@ -56,9 +56,11 @@ func rewriteValue(v reflect.Value) {
 				e.SetLine(lastLine(e.Func))
 			}
 		case *ast.NumberExpr:
-			if f, ok := number(e.Value, 10); ok {
-				e.Value = strconv.FormatFloat(f, 'g', -1, 64)
+			f, ok := number(e.Value, 10)
+			if !ok {
+				panic("malformed number " + e.Value) // the parser takes what is none
 			}
+			e.Value = strconv.FormatFloat(f, 'g', -1, 64)
 		}
 	case reflect.Pointer:
 		if v.IsNil() {

@@ -188,7 +188,7 @@ func (v *VM) compile(body []byte) (*Script, error) {
 func (v *VM) function(text, name string) (fn *lua.LFunction, s scopes, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%s: %v", name, r)
+			err = errors.New(syntaxError(name, text, fmt.Errorf("%v", r)))
 		}
 	}()
 	if strings.HasPrefix(text, "\x1b") {
@@ -196,29 +196,16 @@ func (v *VM) function(text, name string) (fn *lua.LFunction, s scopes, err error
 	}
 	chunk, err := parse.Parse(strings.NewReader(text), name)
 	if err != nil {
-		return nil, nil, syntaxError(name, err)
+		return nil, nil, errors.New(syntaxError(name, text, err))
 	}
 	rewrite(chunk)
 	proto, err := lua.Compile(chunk, name)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.New(syntaxError(name, text, err))
 	}
 	fn = v.state.NewFunctionFromProto(proto)
 	fn.Env = v.env
 	return fn, newScopes(chunk, proto), nil
-}
-
-// syntaxError is a parser's error as Lua writes it: name:line: what.
-func syntaxError(name string, err error) error {
-	var e *parse.Error
-	if !errors.As(err, &e) {
-		return errors.New(strings.TrimSpace(err.Error()))
-	}
-	what := strings.TrimSpace(e.Message)
-	if e.Pos.Line == parse.EOF {
-		return fmt.Errorf("%s: %s near '<eof>'", name, what)
-	}
-	return fmt.Errorf("%s:%d: %s near '%s'", name, e.Pos.Line, what, e.Token)
 }
 
 // shebang reads the first line when it starts with "#!".

@@ -317,3 +317,11 @@ var redisCases = []string{
 
 // TestRedisLibrary leaves out what 7.2 answers in other words than others.
 func TestRedisLibrary(t *testing.T) { compareScripts(t, redisCases) }
+
+var mistakes = []string{
+	`return true.x`, `x x`, `bad`, `x =`, `= 5`, `return )`, `if x then`, "if x\nthen\n", `if x return 1 end`, `while true do`, `for i=1 do end`, `for i do end`, `for 1,2 do end`, `for i=1,2 end`, `for a,b c do end`, `for a in x`, `repeat x=1`, `function`, `function f(`, `function f(a,) end`, `function f(1) end`, `function f() return`, `local`, `local 1`, `local x =`, `local function`, `return 1 2`, `return 'abc`, `return "abc`, "return 'a\nb'", `return [[abc`, `return [==[abc]=]`, `--[[ x`, `return 3x`, `return 0xzz`, `return 1.2.3`, `return 1e`, `x=1e+`, `return @`, `return $x`, `return x!`, `return a!=b`, `return {`, `return {1,2`, `return {a=}`, `return {[1]2}`, `return {[1}`, `return (1`, "return (1\n", `return f(`, `f(1`, `x.`, `x.1`, `x:y`, `x:`, `x[1`, `x.y.z`, `f() = 1`, `(x) = 1`, `x, f() = 1`, `a,b`, `1 = x`, `'a' = x`, `nil`, `break`, `while true do break x=1 end`, `return 1; x=1`, `end`, `else`, `until x`, `if x then else elseif y then end`, `return ...`, `function f() return ... end`, `return function(...) return ... end`, `return not`, `return -`, `return 1 +`, `return 1 + + 2`, `return and`, `x = = 1`, `x == 1`, `return x = 1`, `local x <const> = 1`, `x += 1`, `return a ? b : c`, `return 1 // 2`, `return ~1`, `return 1 & 2`, `return 1 << 2`, `continue`, `local t = {1,2,3`, "local t = {\n1,\n2\n", "for i=1,3 do\n  x()\n", "if a then\n b()\nelse\n c()", "function f()\n x()\n", `return "a\qb"`, `try { x }`, `if (x) { y }`, `x++`, `return 'a' 'b'`, `local function f() end end`, `f{`, `f"x`, `return function end`, `return function( end`, `and`, `return #`, `return [1]`,
+}
+
+// TestMistakes compares what is said of texts that are not Lua. A text that
+// only a later Lua takes is not among them.
+func TestMistakes(t *testing.T) { compareScripts(t, mistakes) }
