@@ -17,6 +17,8 @@ import (
 var memoryHelp = []string{
 	"DOCTOR",
 	"    Return memory problems reports.",
+	"MALLOC-STATS",
+	"    Return internal statistics report from the memory allocator.",
 	"PURGE",
 	"    Give memory that is held needlessly back to the system.",
 	"STATS",
@@ -28,6 +30,11 @@ var memoryHelp = []string{
 
 func planMemoryDoctor(c *Call) {
 	c.Reply.Step = func(x *Exec, _ *Reply) { x.W.Verbatim(x.Host.MemoryDoctor()) }
+}
+
+// planMemoryMallocStats answers as Redis without jemalloc does.
+func planMemoryMallocStats(c *Call) {
+	c.Answer(func(w *resp.Writer) { w.BulkString("Stats not supported for the current allocator") })
 }
 
 func planMemoryPurge(c *Call) {
@@ -111,7 +118,54 @@ func planFailover(c *Call) {
 		c.Fail("ERR No failover in progress.")
 		return
 	}
-	c.Fail("ERR FAILOVER requires connected replicas.")
+	if c.failoverOptions() {
+		c.Fail("ERR FAILOVER requires connected replicas.")
+	}
+}
+
+// failoverOptions reads the options of FAILOVER; false: an error is the reply.
+func (c *Call) failoverOptions() bool {
+	var timeout, host, force bool
+	for i := 1; i < len(c.Args); i++ {
+		left := len(c.Args) - i - 1
+		switch {
+		case isWord(c.Args[i], "timeout") && left >= 1 && !timeout:
+			i++
+			ms, ok := c.integer(i)
+			if !ok {
+				return false
+			}
+			if ms <= 0 {
+				c.Fail("ERR FAILOVER timeout must be greater than 0")
+				return false
+			}
+			timeout = true
+		case isWord(c.Args[i], "to") && left >= 2 && !host:
+			i += 2
+			if _, host = c.integer(i); !host {
+				return false
+			}
+		case isWord(c.Args[i], "force") && !force:
+			force = true
+		default:
+			c.Fail(syntaxError)
+			return false
+		}
+	}
+	return true
+}
+
+// clusterSubcommands are those of Redis, which it refuses outside a cluster.
+const clusterSubcommands = " addslots addslotsrange bumpepoch count-failure-reports countkeysinslot delslots delslotsrange failover " +
+	"flushslots forget getkeysinslot help info keyslot links meet myid myshardid nodes replicas replicate reset saveconfig " +
+	"set-config-epoch setslot shards slaves slots "
+
+func planCluster(c *Call) {
+	if sub := strings.ToLower(string(c.Args[1])); !strings.Contains(clusterSubcommands, " "+sub+" ") {
+		c.Fail(fmt.Sprintf("ERR unknown subcommand '%s'. Try CLUSTER HELP.", clip(c.Args[1], 128)))
+		return
+	}
+	planNoCluster(c)
 }
 
 // planLolwut draws one small picture; the arguments are accepted as Redis has
@@ -144,6 +198,10 @@ func btoi(b bool) int {
 
 var debugHelp = []string{
 	"DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+	"DIGEST",
+	"    Output a hex signature representing the current DB content.",
+	"DIGEST-VALUE <key> [<key> ...]",
+	"    Output a hex signature of the values of all the specified keys.",
 	"ERROR <string>",
 	"    Return a Redis protocol error with <string> as message.",
 	"OBJECT <key>",
@@ -186,6 +244,11 @@ func planDebug(c *Call) {
 	case isWord(sub, "object") && (n == 3 || n == 4):
 		c.Keep()
 		c.Reply.Step = stepDebugObject
+	case isWord(sub, "digest") && n == 2:
+		c.Reply.Step = stepDebugDigest
+	case isWord(sub, "digest-value"):
+		c.Keep()
+		c.Reply.Step = stepDebugDigestValue
 	case isWord(sub, "protocol") && n == 3:
 		c.debugProtocol(strings.ToLower(string(cString(c.Args[2]))))
 	default:

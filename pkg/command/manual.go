@@ -130,6 +130,8 @@ const manualMiddle = `
 - what a call took (INFO commandstats and latencystats, SLOWLOG, LATENCY HISTOGRAM) is its part of the tick that
   executed it: the time in the engine, divided by the operations of the tick; commands that run one by one (RENAME,
   KEYS, EXEC, …) are measured one by one
+- HELP, MEMORY DOCTOR, LATENCY DOCTOR, LOLWUT, and why CONFIG SET refuses a value (after ` + "`" + `CONFIG SET failed (possibly related
+  to argument …) - ` + "`" + `) have words of their own; there is no LATENCY GRAPH and no SCRIPT DEBUG; DEBUG has what tests of clients use
 - CLIENT PAUSE does not hold back CLIENT UNPAUSE of root and the daemon's own user
 - DEBUG OBJECT has no address and no clock to tell: both are 0
 - FLUSHDB and FLUSHALL take the same short time with SYNC and ASYNC

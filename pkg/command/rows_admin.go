@@ -131,6 +131,12 @@ var adminCommands = []*Command{
 				Plan:    planMemoryDoctor,
 			},
 			{
+				Name: "malloc-stats", Arity: 2, Group: "server", Since: "4.0.0",
+				Tips:    []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+				Summary: "says that the allocator gives no figures; MEMORY STATS has those there are",
+				Plan:    planMemoryMallocStats,
+			},
+			{
 				Name: "purge", Arity: 2, Group: "server", Since: "4.0.0",
 				Tips:    []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 				Summary: "gives memory that is held needlessly back to the system",
@@ -182,7 +188,7 @@ var adminCommands = []*Command{
 	},
 	{
 		Name: "debug", Arity: -2, Flags: AdminOnly | Admin | NoScript | Loading | Stale, Group: "server", Since: "1.0.0",
-		Summary: "what tests of clients need: SLEEP, ERROR, OBJECT, PROTOCOL, SET-ACTIVE-EXPIRE; root and the daemon's user only",
+		Summary: "what tests of clients need: SLEEP, DIGEST, DIGEST-VALUE, ERROR, OBJECT, PROTOCOL, SET-ACTIVE-EXPIRE; root and the daemon's user only",
 		Syntax:  "subcommand [arg ...]",
 		Plan:    planDebug,
 	},
@@ -219,7 +225,7 @@ var adminCommands = []*Command{
 		Name: "cluster", Arity: -2, Group: "cluster", Since: "3.0.0",
 		Summary: "refused: this is no cluster",
 		Syntax:  "subcommand [arg ...]",
-		Plan:    planNoCluster,
+		Plan:    planCluster,
 	},
 	{
 		Name: "readonly", Arity: 1, Flags: Loading | Stale | Fast, Group: "cluster", Since: "3.0.0",

@@ -8,15 +8,26 @@ import (
 )
 
 const (
-	scanSlice    = 4096 // entries looked at by one step of a whole walk
-	defaultCount = 10   // SCAN without COUNT
+	scanSlice    = 4096     // entries looked at by one step of a whole walk
+	scanBytes    = 16 << 20 // of values, in one step of it
+	defaultCount = 10       // SCAN without COUNT
 	randomTries  = 16
 )
 
 // walk calls fn with every entry of a database until it returns false. When
 // the engine fails the error is the reply and walk returns false.
 func (x *Exec) walk(space uint32, fn func(it *batch.Item) bool) bool {
+	return x.walkOn(space, 0, fn)
+}
+
+// walkValues is walk with the values.
+func (x *Exec) walkValues(space uint32, fn func(it *batch.Item) bool) bool {
+	return x.walkOn(space, batch.ScanValues, fn)
+}
+
+func (x *Exec) walkOn(space, flags uint32, fn func(it *batch.Item) bool) bool {
 	x.begin(space, scanSlice, 0)
+	x.Scan.Flags, x.Scan.BudgetBytes = flags, scanBytes
 	for going := true; going; {
 		if !x.scan() {
 			return false

@@ -140,7 +140,8 @@ func startRedis(t *testing.T) string {
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "redis.sock")
-	cmd := exec.Command(bin, "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", dir)
+	cmd := exec.Command(bin, "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", dir,
+		"--enable-debug-command", "yes")
 	cmd.Stdout, cmd.Stderr = io.Discard, os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
