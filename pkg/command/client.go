@@ -131,6 +131,9 @@ func planClientList(c *Call) {
 		return
 	}
 	c.Reply.Step = func(x *Exec, r *Reply) {
+		own := r.Session
+		defer func(last *Command) { own.LastCmd = last }(own.LastCmd) // requests behind this one may be planned
+		own.LastCmd = r.Cmd
 		var text strings.Builder
 		for _, s := range x.Host.Clients() {
 			if keep(s) {
@@ -173,14 +176,16 @@ func (c *Call) clientFilter() (keep func(*Session) bool, ok bool) {
 // not exist here is 0.
 func (s *Session) line(now int64) string {
 	cmd := "NULL"
-	if s.LastCmd != nil {
+	if s.Running != nil {
+		cmd = "exec"
+	} else if s.LastCmd != nil {
 		cmd = s.LastCmd.full
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=-1 "+
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d "+
 		"qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=%d tot-mem=%d events=r cmd=%s "+
 		"user=default redir=%d resp=%d lib-name=%s lib-ver=%s",
 		s.ID, s.Addr, s.Addr, s.FD, s.Name, max(now-s.Created, 0)/1000, max(now-s.LastSeen, 0)/1000, s.flags(), s.DB,
-		s.Subs[Channels], s.Subs[Patterns], s.Subs[Shards],
+		s.Subs[Channels], s.Subs[Patterns], s.Subs[Shards], s.queued(),
 		s.InBuf, s.OutBuf, s.OutBuf, s.InBuf+s.OutBuf, cmd,
 		s.redirection(), max(s.Proto, 2), s.LibName, s.LibVer)
 }

@@ -287,6 +287,16 @@ func (s *Session) kind() string {
 	return "normal"
 }
 
+// queued is how many requests the transaction of the client has, -1 outside one.
+func (s *Session) queued() int {
+	for _, q := range []*Queue{s.Running, s.Multi} {
+		if q != nil {
+			return q.Len()
+		}
+	}
+	return -1
+}
+
 // flags are the letters of CLIENT LIST: U for a Unix socket, as all are.
 func (s *Session) flags() string {
 	flags := ""
@@ -296,7 +306,7 @@ func (s *Session) flags() string {
 	if s.Subscribed() {
 		flags += "P"
 	}
-	if s.Multi != nil {
+	if s.queued() >= 0 {
 		flags += "x"
 	}
 	if s.Tracking != nil {
@@ -307,6 +317,9 @@ func (s *Session) flags() string {
 		if s.Tracking.Bcast {
 			flags += "B"
 		}
+	}
+	if s.Dirty {
+		flags += "d"
 	}
 	flags += "U"
 	if s.NoEvict {

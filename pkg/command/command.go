@@ -127,6 +127,10 @@ type Session struct {
 	Owner any
 	// Multi is the requests since MULTI; nil outside a transaction.
 	Multi *Queue
+	// Running is those that EXEC is carrying out; set by the server.
+	Running *Queue
+	// Dirty is set while a watched key has changed; by the server.
+	Dirty bool
 	// Watching is set when a WATCH was planned: there may be watched keys.
 	Watching bool
 	Quiet    Quiet // which replies are not wanted

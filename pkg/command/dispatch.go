@@ -19,14 +19,14 @@ func Dispatch(c *Call) {
 	r.Proto, r.DB, r.Session = s.Proto, s.DB, s
 	cmd := Lookup(c.Args[0])
 	if cmd == nil {
-		c.Cmd = nil
+		c.Cmd, s.LastCmd = nil, nil
 		c.unknown()
 		return
 	}
 	if cmd.Subcommands != nil && len(c.Args) > 1 {
 		sub := cmd.subcommand(c.Args[1])
 		if sub == nil {
-			c.Reply.Rejected = true
+			c.Reply.Rejected, s.LastCmd = true, nil
 			c.Fail(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.",
 				clip(c.Args[1], 128), strings.ToUpper(cmd.Name)))
 			return

@@ -69,8 +69,9 @@ func (h host) Transact(x *command.Exec, r *command.Reply, q *command.Queue) {
 		db    uint32
 		proto int
 		multi *command.Queue
-	}{s.DB, s.Proto, s.Multi}
-	s.DB, s.Proto, s.Multi = r.DB, r.Proto, nil
+		last  *command.Command
+	}{s.DB, s.Proto, s.Multi, s.LastCmd}
+	s.DB, s.Proto, s.Multi, s.Running = r.DB, r.Proto, nil, q
 	m, from := &w.multi, time.Now()
 	m.begin()
 	w.setNoting(m.batch)
@@ -84,7 +85,7 @@ func (h host) Transact(x *command.Exec, r *command.Reply, q *command.Queue) {
 	} else {
 		s.DB, s.Proto = later.db, later.proto
 	}
-	s.Multi = later.multi
+	s.Multi, s.Running, s.LastCmd = later.multi, nil, later.last
 	// What the replies refer to lies in m.batch: it is used again only after
 	// they were joined.
 	w.countEvents(m.batch.Events())

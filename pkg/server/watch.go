@@ -62,12 +62,12 @@ func (t *watches) forget(cl *client) {
 		}
 		t.keys[one.watchKey] = rest
 	}
-	cl.watching, cl.changed = nil, false
+	cl.watching, cl.Dirty = nil, false
 }
 
 // hasChanged tells whether something that cl watches has changed by now.
 func (t *watches) hasChanged(cl *client, now int64) bool {
-	if cl.changed {
+	if cl.Dirty {
 		return true
 	}
 	for _, one := range cl.watching {
@@ -81,7 +81,7 @@ func (t *watches) hasChanged(cl *client, now int64) bool {
 // touch notes that a key has changed.
 func (t *watches) touch(space uint32, key []byte) {
 	for _, one := range t.keys[watchKey{space, string(key)}] {
-		one.cl.changed = true
+		one.cl.Dirty = true
 	}
 }
 
@@ -119,7 +119,7 @@ func (t *watches) clear(space uint32) {
 			continue
 		}
 		for _, one := range list {
-			one.cl.changed = one.cl.changed || one.present
+			one.cl.Dirty = one.cl.Dirty || one.present
 		}
 	}
 }
@@ -127,7 +127,7 @@ func (t *watches) clear(space uint32) {
 // persist notes that an expiry time was taken away, where there was one.
 func (t *watches) persist(o *batch.Op) {
 	for _, one := range t.keys[watchKey{o.Space, string(o.KeyBytes())}] {
-		one.cl.changed = one.cl.changed || one.expiry != 0
+		one.cl.Dirty = one.cl.Dirty || one.expiry != 0
 	}
 }
 

@@ -39,7 +39,6 @@ type client struct {
 	gone     bool                                // closed: nothing finds it any more
 	target   *client                             // gets its invalidations, when CLIENT TRACKING said so
 	watching []*watched                          // see watches
-	changed  bool                                // one of them has changed
 	aside    []byte                              // answers while a script takes long
 }
 

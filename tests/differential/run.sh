@@ -7,5 +7,5 @@
 set -eu
 cd "$(dirname "$0")/../.."
 seed=${SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
-go test ./tests/differential -count=1 -v -run 'TestAgainstRedis|TestAcrossSwaps|TestTransactions' \
+go test ./tests/differential -count=1 -timeout 6h -v -run 'TestAgainstRedis|TestAcrossSwaps|TestTransactions' \
 	-seed "$seed" -commands "${COMMANDS:-200000}"
