@@ -19,7 +19,7 @@
 
 #define EVERY 500 /* ms between two syncs in the background */
 #define EVERY_NOTED 5000 /* the same while there is a journal */
-#define IDLE_MOST 2u /* so many moments without anybody waiting: no journal any more */
+#define IDLE_MOST 16u /* so many moments without anybody waiting: no journal any more */
 #define NOTED_LONG (64ull << 20) /* a journal as long as this: a sync at once */
 #ifndef CHURN_LEAST
 #define CHURN_LEAST (16ull << 20) /* so much and an eighth of the data: a sync at once */
@@ -393,12 +393,12 @@ void steady_wrote(kv_store *store, int64_t now)
 		begin_job(store, now);
 }
 
-int steady_sync(kv_store *store)
+int steady_sync(kv_store *store, bool noted)
 {
 	struct steady *s = store->steady;
 
 	wait_for_job(store);
-	if (s->held != NULL && store->writes == s->held_writes)
+	if (s->held != NULL && store->writes == s->held_writes && (!noted || journal_on(store)))
 		return KV_OK;
 	if (store->broken != KV_OK)
 		return store->broken;
@@ -453,7 +453,7 @@ int steady_commit(kv_store *store, struct kv_commit *commit, bool wait)
 	if (journal_on(store) && s->held != NULL)
 		status = news ? store->broken : KV_OK;
 	else if (wait && news)
-		status = s->held != NULL ? steady_sync(store) : first_moment(store, commit);
+		status = s->held != NULL ? steady_sync(store, true) : first_moment(store, commit);
 	else
 		news = false;
 	if (news)
@@ -483,7 +483,7 @@ static void note_closed(kv_store *store)
 	struct steady *s = store->steady;
 	struct moment m;
 
-	if (steady_sync(store) != KV_OK || store->broken != KV_OK || describe(s, &m) != 0)
+	if (steady_sync(store, false) != KV_OK || store->broken != KV_OK || describe(s, &m) != 0)
 		return;
 	m.closed = 1;
 	int rc = put_moment(s, &m);

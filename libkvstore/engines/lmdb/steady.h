@@ -40,8 +40,9 @@ void steady_advance(kv_store *store, int64_t now, int64_t *next);
  */
 void steady_wrote(kv_store *store, int64_t now);
 
-/* Waits until all that was committed is on disk.  A status. */
-int steady_sync(kv_store *store);
+/* Waits until all that was committed is on disk; noted: and from then on what is written goes to
+ * the journal, so that the next one who waits does not wait here.  A status. */
+int steady_sync(kv_store *store, bool noted);
 
 /*
  * The engine's commit(); wait: somebody waits for what was written.  The host syncs the journal,

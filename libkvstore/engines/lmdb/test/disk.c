@@ -170,6 +170,68 @@ static void test_overwriting(const char *dir)
 	kit_wipe(dir);
 }
 
+static int syncs;
+
+static void count_sync(int fd)
+{
+	(void)fd;
+	syncs++;
+}
+
+static void no_sync(int fd)
+{
+	(void)fd;
+}
+
+static void no_write(int fd, const void *data, size_t n, off_t offset)
+{
+	(void)fd, (void)data, (void)n, (void)offset;
+}
+
+static const struct watcher counter = {no_write, count_sync, no_sync};
+
+/* However long nobody waited: the first commit that somebody waits for may sync by itself; from then
+ * on that is the host's, beside the store. */
+static void test_waiting(const char *dir)
+{
+	static char value[200000];
+	struct kit kit = {0};
+	struct kit_sync wanted;
+
+	CHECK(kit_open(&kit, dir, true, 0) == KV_OK);
+	CHECK(kit_commit(&kit, true) == KV_OK);
+	for (int i = 0; i < 80; i++) { /* moments come by what is written: so many that the journal ends */
+		kit_set_now(&kit, 0, "k", value, sizeof value, 0);
+		CHECK(kit_commit(&kit, false) == KV_OK);
+		usleep(1000);
+	}
+	for (int i = 0; i < 20; i++) { /* and one that has all of it */
+		kit.now += 10000;
+		kit_maintain(&kit, 10);
+		usleep(1000);
+	}
+	watching = &counter;
+	CHECK(kit_commit_begin(&kit, true, &wanted) == KV_OK && kit_commit_end(&kit, &wanted) == KV_OK);
+	for (int i = 0; i < 3; i++) {
+		kit_set_now(&kit, 0, "k", &i, sizeof i, 0);
+		syncs = 0;
+		CHECK(kit_commit_begin(&kit, true, &wanted) == KV_OK);
+		CHECK(syncs == 0 && wanted.fd_count > 0);
+		CHECK(kit_commit_end(&kit, &wanted) == KV_OK);
+	}
+	for (int i = 0; i < 50; i++) { /* some moments more, which are no reason to end the journal */
+		kit_set_now(&kit, 0, "k", value, 10000, 0);
+		CHECK(kit_commit(&kit, false) == KV_OK);
+		usleep(200);
+	}
+	usleep(100000); /* the last of them has ended */
+	syncs = 0;
+	CHECK(kit_commit_begin(&kit, true, &wanted) == KV_OK && syncs == 0 && wanted.fd_count > 0);
+	watching = NULL;
+	kit_close(&kit);
+	kit_wipe(dir);
+}
+
 #define MIXED_KEYS 4000
 #define MIXED_ROUNDS 400
 
@@ -368,6 +430,7 @@ int main(int argc, char **argv)
 	test_sync_failure(argv[1]);
 	test_overwriting(argv[1]);
 	test_mixed(argv[1]);
+	test_waiting(argv[1]);
 	test_kill(argv[1], argc > 2 ? atoi(argv[2]) : 40);
 	return 0;
 }
