@@ -8,27 +8,32 @@ import (
 	"kvstored/pkg/batch"
 )
 
-// compareItems reads the entries of a slice of the old store from the new one
-// and insists that they are the same. The lane is held.
-func (c *copying) compareItems(now int64) error {
-	b := c.put
-	b.Reset()
-	c.scan.Items(func(it *batch.Item) bool {
-		b.Get(it.Space, it.KeyBytes())
+// compareItems has the entries of a slice of the old store read from the new one,
+// where they must be the same. The lane is held.
+func (c *copying) compareItems(j *parcel) (used bool, err error) {
+	j.scan.Items(func(it *batch.Item) bool {
+		j.put.Get(it.Space, it.KeyBytes())
+		j.bytes += int(it.KeyLen + it.ValueLen)
 		return true
 	})
-	if err := c.ask(c.next, b, now); err != nil {
+	j.check = c.areSame
+	c.s.progress("comparing with %s: %d entries copied", c.next.title(), c.s.copied)
+	return true, nil
+}
+
+// areSame compares what the new store holds with a slice of the old one. turn is held.
+func (c *copying) areSame(j *parcel) error {
+	if err := c.ask(c.next, j.put, j.now); err != nil {
 		return err
 	}
-	defer c.unpin(c.next, b)
+	defer unpin(c.next, j.put)
 	var wrong error
 	i := 0
-	c.scan.Items(func(it *batch.Item) bool {
-		wrong = c.compare(it, b.Op(i))
+	j.scan.Items(func(it *batch.Item) bool {
+		wrong = c.compare(it, j.put.Op(i))
 		i++
 		return wrong == nil
 	})
-	c.s.progress("comparing with %s: %d entries copied", c.next.title(), c.s.copied)
 	return wrong
 }
 
@@ -66,47 +71,58 @@ func (c *copying) compare(it *batch.Item, got *batch.Op) error {
 }
 
 // findExtras insists that the old store has every entry of a slice of the new
-// one. The lane is held.
-func (c *copying) findExtras(now int64) error {
-	b := c.put
-	b.Reset()
-	c.scan.Items(func(it *batch.Item) bool {
+// one. What it lacks may have gone since the slice was read: then the new one must
+// lack it, too, when it has come so far. The lane is held.
+func (c *copying) findExtras(j *parcel) (used bool, err error) {
+	b := j.reread
+	j.scan.Items(func(it *batch.Item) bool {
 		b.Meta(it.Space, it.KeyBytes())
 		return true
 	})
-	if err := c.ask(c.old, b, now); err != nil {
-		return err
+	if err := c.ask(c.old, b, j.now); err != nil {
+		return false, err
 	}
 	for i := range b.Len() {
 		switch op := b.Op(i); op.Status {
 		case batch.OK:
 		case batch.NotFound:
-			return c.unlike(keyName(op.Space, op.KeyBytes()) + " should not be there")
+			j.put.Meta(op.Space, op.KeyBytes())
 		case batch.Corrupt:
-			return c.damaged(c.old, op.Space, op.KeyBytes())
+			return false, c.damaged(c.old, op.Space, op.KeyBytes())
 		default:
-			return c.unlike(fmt.Sprintf("%s cannot be read: %s", keyName(op.Space, op.KeyBytes()), op.Status))
+			return false, c.unlike(fmt.Sprintf("%s cannot be read: %s", keyName(op.Space, op.KeyBytes()), op.Status))
+		}
+	}
+	j.check = c.areAbsent
+	return j.put.Len() > 0, nil
+}
+
+// areAbsent insists that the new store lacks what the old one lacked. turn is held.
+func (c *copying) areAbsent(j *parcel) error {
+	if err := c.ask(c.next, j.put, j.now); err != nil {
+		return err
+	}
+	for i := range j.put.Len() {
+		if op := j.put.Op(i); op.Status != batch.NotFound {
+			return c.unlike(keyName(op.Space, op.KeyBytes()) + " should not be there")
 		}
 	}
 	return nil
 }
 
 // damagedAt refuses the copy because of the entry where the walk over g stands:
-// one that fails its checks. The lane is held.
-func (c *copying) damagedAt(g *generation, now int64) error {
-	space := c.scan.Space
-	c.scan.Budget, c.scan.Flags = 1, 0
-	b := c.reread
-	b.Reset()
-	defer b.Reset()
-	if g.store.scan(c.scan.Prepare()) == batch.OK {
-		c.scan.Items(func(it *batch.Item) bool {
+// one that fails its checks. What guards the store is held.
+func (c *copying) damagedAt(g *generation, j *parcel, now int64) error {
+	b, space := j.reread, c.space
+	c.aim(j, 0, 1, now)
+	if g.store.scan(j.scan.Prepare()) == batch.OK {
+		j.scan.Items(func(it *batch.Item) bool {
 			b.Get(it.Space, it.KeyBytes())
 			return true
 		})
 	}
 	if b.Len() > 0 && g.store.exec(b.Seal(0, b.Len(), now)) == batch.OK {
-		defer c.unpin(g, b)
+		defer unpin(g, b)
 		for i := range b.Len() {
 			if op := b.Op(i); op.Status == batch.Corrupt {
 				return c.damaged(g, op.Space, op.KeyBytes())
@@ -169,13 +185,12 @@ func (c *copying) checkFit() error {
 	if !c.next.lib.info.Has(CapBinary) {
 		flags = batch.ScanValues
 	}
-	return c.walk(c.old, flags, func(int64) error {
-		var wrong error
-		c.scan.Items(func(it *batch.Item) bool {
+	return c.walk(c.old, flags, func(j *parcel) (used bool, wrong error) {
+		j.scan.Items(func(it *batch.Item) bool {
 			wrong = c.fits(it.Space, it.KeyBytes(), it.ValueBytes(), it.ValueLen, it.Expiry, it.Tag)
 			return wrong == nil
 		})
-		return wrong
+		return false, wrong
 	})
 }
 

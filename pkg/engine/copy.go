@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -18,6 +19,7 @@ const (
 	sliceFirst   = 64                     // entries in the first slice
 	sliceMost    = 8192
 	followAtOnce = 512 // keys that are read again at a time
+	catchUp      = 5   // times that the feed is waited for before the lane is taken: less is left each time
 )
 
 // walkSpare is how many steps a walk may take beyond sixteen for each entry,
@@ -25,33 +27,37 @@ const (
 var walkSpare uint64 = 100_000
 
 // copying fills the store of the next generation from the old one's while
-// clients go on. Two things write into the new store, both in the lane: slices
-// of a walk over the old one, and follow, which repeats there what became of
-// every key that a batch touched. What was written, removed or expired at any
-// time is therefore right in both, whatever the walk has or has not reached.
+// clients go on. Two things are written into the new store: slices of a walk
+// over the old one, and what follow reads again there of every key that a batch
+// touched. Both are read in the lane and given to the feed, which carries them
+// out in that order, outside the lane. What was written, removed or expired at
+// any time is therefore right in both, whatever the walk has or has not reached.
 type copying struct {
 	s         *swap
 	h         *Host
 	old, next *generation
 
-	scan   *batch.Scan  // guarded by lane
-	put    *batch.Batch // guarded by lane; for the new store
-	reread *batch.Batch // guarded by lane; for the old store
-	pins   []uint64     // guarded by lane; scratch
-	err    error        // guarded by lane; the first failure, after which nothing is followed
+	feed *feed
+	err  error // guarded by lane; the first failure, after which nothing is followed
+
+	turn   sync.Mutex   // guards the new store, until it serves
+	merged *batch.Batch // guarded by turn
 
 	thread syncer // syncs what was copied; the swap's own
 	disk   bool   // there is a thread
 
-	budget uint64 // of a slice; the swap's own
-	execs  uint64 // Host.execs at the end of the last slice; the swap's own
+	// Where the walk stands, and how: the swap's own.
+	space  uint32
+	flags  uint32
+	cursor uint64
+	budget uint64 // of a slice
+	execs  uint64 // Host.execs at the end of the last slice
 }
 
 func newCopying(s *swap) *copying {
-	return &copying{
-		s: s, h: s.h, old: s.old, next: s.next, budget: sliceFirst,
-		scan: batch.NewScan(), put: batch.New(), reread: batch.New(),
-	}
+	c := &copying{s: s, h: s.h, old: s.old, next: s.next, budget: sliceFirst, feed: newFeed(), merged: batch.New()}
+	go c.carryOut()
+	return c
 }
 
 // run copies and compares everything. When it returns nil both stores hold
@@ -69,9 +75,11 @@ func (c *copying) run() error {
 		}
 	}
 	if c.next.lib.info.Has(CapScan) {
-		return c.walk(c.next, 0, c.findExtras)
+		if err := c.walk(c.next, 0, c.findExtras); err != nil {
+			return err
+		}
 	}
-	return nil
+	return c.feed.settled()
 }
 
 // begin refuses what cannot be copied and starts to follow.
@@ -110,7 +118,7 @@ func (c *copying) onDisk() error {
 
 // settle syncs the new store, while clients go on.
 func (c *copying) settle() error {
-	if err := c.h.settle(c.next, c.thread, &c.h.lane); err != nil {
+	if err := c.h.settle(c.next, c.thread, &c.turn); err != nil {
 		return c.unkept(err)
 	}
 	return nil
@@ -132,8 +140,17 @@ func (c *copying) unkept(err error) error {
 //     Only then may somebody be told that what the new store has is on disk.
 func (c *copying) finish() error {
 	c.hold()
-	err := c.settle()
+	err := c.feed.settled()
 	if err == nil {
+		err = c.settle()
+	}
+	for range catchUp {
+		if err == nil {
+			err = c.feed.settled()
+		}
+	}
+	if err == nil {
+		c.feed.pause()
 		err = c.switchOver()
 	}
 	errno := unix.Errno(0)
@@ -150,7 +167,8 @@ func (c *copying) hold() {
 	c.h.holdSyncs()
 }
 
-// switchOver is the switch. Nothing of it waits for a disk.
+// switchOver is the switch. The feed is paused: what it has left is carried out
+// here, so that nobody waits for another thread to run. Nothing waits for a disk.
 func (c *copying) switchOver() error {
 	c.s.takeLane()
 	defer c.s.leaveLane(time.Now())
@@ -160,6 +178,15 @@ func (c *copying) switchOver() error {
 	if c.h.failed != nil {
 		return c.h.failed
 	}
+	for parcels := c.feed.rest(); parcels != nil; parcels = c.feed.rest() {
+		c.feed.finished(parcels, c.work(parcels))
+	}
+	if err := c.feed.failure(); err != nil {
+		return err
+	}
+	c.giveBack()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	var made commitment
 	if c.next.dir != "" {
 		var st batch.Status
@@ -184,15 +211,21 @@ func (c *copying) switchOver() error {
 // close ends the following and gives the memory back.
 func (c *copying) close() {
 	c.h.lane.Lock()
-	defer c.h.lane.Unlock()
 	c.h.copy = nil
+	c.h.lane.Unlock()
+	c.feed.end()
+	c.h.lane.Lock()
+	c.giveBack()
+	c.h.lane.Unlock()
 	if c.disk {
 		c.thread.close()
 	}
-	c.scan.Close()
-	c.put.Close()
-	c.reread.Close()
+	c.merged.Close()
 }
+
+// giveBack gives the old store the pins that nobody needs any more. The lane is
+// held.
+func (c *copying) giveBack() { c.old.store.release(c.feed.unpinned()) }
 
 // fail ends the copy: the swap finds err at its next slice. The lane is held.
 func (c *copying) fail(err error) {
@@ -202,26 +235,40 @@ func (c *copying) fail(err error) {
 	c.h.copy = nil
 }
 
-// walk goes over all entries of g in slices and gives those of each to visit,
-// in the lane.
-func (c *copying) walk(g *generation, flags uint32, visit func(now int64) error) error {
-	space := uint32(batch.SpaceAll)
+// visitor is given what a slice found, in the lane. used: it is a parcel for the
+// new store now.
+type visitor func(j *parcel) (used bool, err error)
+
+// walk goes over all entries of g in slices and gives those of each to visit.
+func (c *copying) walk(g *generation, flags uint32, visit visitor) error {
+	c.space, c.flags = batch.SpaceAll, flags
 	for {
 		var err error
-		if space, err = c.spaceAfter(g, space); err != nil || space == batch.SpaceAll {
+		if c.space, err = c.spaceAfter(g, c.space); err != nil || c.space == batch.SpaceAll {
 			return err
 		}
-		*c.scan.ScanHeader = batch.ScanHeader{Size: c.scan.Size, Sink: c.scan.Sink, Flags: flags, Space: space}
+		c.cursor = 0
 		steps := uint64(0)
 		for more := true; more; steps++ {
 			if more, err = c.slice(g, visit); err != nil {
 				return err
 			}
-			if err = c.endless(g, space, steps); err != nil {
+			if err = c.endless(g, c.space, steps); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// enter takes what guards the store of g; leave gives it back.
+func (c *copying) enter(g *generation) (leave func()) {
+	if g == c.next {
+		c.turn.Lock()
+		return c.turn.Unlock
+	}
+	c.s.takeLane()
+	began := time.Now()
+	return func() { c.s.leaveLane(began) }
 }
 
 // endless refuses a walk over a space that has taken far more steps than there
@@ -230,8 +277,7 @@ func (c *copying) endless(g *generation, space uint32, steps uint64) error {
 	if steps%walkSpare != walkSpare-1 {
 		return nil
 	}
-	c.s.takeLane()
-	defer c.s.leaveLane(time.Now())
+	defer c.enter(g)()
 	st, err := c.figures(g, space)
 	if err == nil && steps > walkSpare+16*st.Entries {
 		err = c.unfit(g, "list its entries", fmt.Sprintf("the walk over database %d, with %d entries, does not end", space, st.Entries))
@@ -242,8 +288,7 @@ func (c *copying) endless(g *generation, space uint32, steps uint64) error {
 // spaceAfter is the lowest space above the given one that has entries, or
 // SpaceAll; after SpaceAll comes the lowest of all.
 func (c *copying) spaceAfter(g *generation, space uint32) (uint32, error) {
-	c.s.takeLane()
-	defer c.s.leaveLane(time.Now())
+	defer c.enter(g)()
 	st, err := c.figures(g, space)
 	if err == nil && space != batch.SpaceAll && st.NextSpace <= space {
 		err = c.unfit(g, "give its figures", fmt.Sprintf("after database %d it names %d", space, st.NextSpace))
@@ -251,7 +296,7 @@ func (c *copying) spaceAfter(g *generation, space uint32) (uint32, error) {
 	return st.NextSpace, err
 }
 
-// figures asks for those of one space. The lane is held.
+// figures asks for those of one space. What guards the store is held.
 func (c *copying) figures(g *generation, space uint32) (batch.Stat, error) {
 	st := batch.Stat{Size: statSize, Space: space}
 	if status := g.store.stat(&st); status != batch.OK {
@@ -266,46 +311,84 @@ func (c *copying) unfit(g *generation, doing, why string) error {
 }
 
 // slice takes one step of the walk. more: it is not at the end.
-func (c *copying) slice(g *generation, visit func(now int64) error) (more bool, err error) {
+func (c *copying) slice(g *generation, visit visitor) (more bool, err error) {
+	j := c.feed.blank(true)
+	again, used := false, false
+	if g == c.next {
+		again, err = c.readNext(j)
+	}
 	c.s.takeLane()
 	began := time.Now()
-	again, err := c.step(g, visit)
-	more = again || c.scan.Cursor != 0
+	if err == nil {
+		err = c.troubled()
+	}
+	if err == nil && g == c.old {
+		c.giveBack()
+		again, err = c.read(g, j, c.h.now())
+	}
+	if err == nil && !again && j.scan.Count > 0 {
+		j.now = c.h.now()
+		used, err = visit(j)
+	}
+	if used && err == nil {
+		c.feed.push(j)
+	}
 	execs := c.h.execs
 	took := c.s.leaveLane(began)
+	if !used || err != nil {
+		c.feed.giveBack(j)
+	}
 	if again {
 		c.budget = 1
 	} else {
 		c.tune(took)
 	}
 	c.giveWay(took, execs)
-	return more, err
+	return again || c.cursor != 0, err
 }
 
-// step is the slice itself; again: it met damage, and is to be repeated with one
-// entry only, so that what is damaged can be named. The lane is held.
-func (c *copying) step(g *generation, visit func(now int64) error) (again bool, err error) {
+// troubled is why the copy cannot go on, if so. The lane is held.
+func (c *copying) troubled() error {
 	if c.err != nil {
-		return false, c.err
+		return c.err
 	}
 	if c.h.failed != nil {
-		return false, c.h.failed
+		return c.h.failed
 	}
-	now, from := c.h.now(), c.scan.Cursor
-	c.scan.Budget, c.scan.BudgetBytes, c.scan.Now = c.budget, sliceBytes, now
-	switch status := g.store.scan(c.scan.Prepare()); {
+	return c.feed.failure()
+}
+
+// readNext reads a slice of the new store.
+func (c *copying) readNext(j *parcel) (again bool, err error) {
+	c.h.Lock()
+	now := c.h.now()
+	c.h.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	return c.read(c.next, j, now)
+}
+
+// read has the store of g list entries; again: it met damage, and the slice is to
+// be repeated with one entry only, so that what is damaged can be named. What
+// guards the store is held.
+func (c *copying) read(g *generation, j *parcel, now int64) (again bool, err error) {
+	c.aim(j, c.flags, c.budget, now)
+	switch status := g.store.scan(j.scan.Prepare()); {
 	case status == batch.Corrupt && c.budget > 1:
-		c.scan.Cursor = from
 		return true, nil
 	case status == batch.Corrupt:
-		c.scan.Cursor = from
-		return false, c.damagedAt(g, now)
+		return false, c.damagedAt(g, j, now)
 	case status != batch.OK:
 		return false, c.unfit(g, "list its entries", status.String())
-	case c.scan.Count == 0:
-		return false, nil
 	}
-	return false, visit(now)
+	c.cursor = j.scan.Cursor
+	return false, nil
+}
+
+// aim readies a scan from where the walk stands.
+func (c *copying) aim(j *parcel, flags uint32, budget uint64, now int64) {
+	*j.scan.ScanHeader = batch.ScanHeader{Size: j.scan.Size, Sink: j.scan.Sink, Flags: flags, Space: c.space,
+		Cursor: c.cursor, Budget: budget, BudgetBytes: sliceBytes, Now: now}
 }
 
 // tune fits the budget to how long the last slice took. One slice that the
@@ -333,179 +416,21 @@ func (c *copying) giveWay(took time.Duration, execs uint64) {
 	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0)
 }
 
-// copyItems puts the entries of a slice into the new store. The lane is held.
-func (c *copying) copyItems(now int64) error {
-	var refused error
-	c.put.Reset()
-	c.scan.Items(func(it *batch.Item) bool {
-		if refused = c.fits(it.Space, it.KeyBytes(), it.ValueBytes(), it.ValueLen, it.Expiry, it.Tag); refused != nil {
+// copyItems has the entries of a slice put into the new store. The lane is held.
+func (c *copying) copyItems(j *parcel) (used bool, err error) {
+	j.scan.Items(func(it *batch.Item) bool {
+		if err = c.fits(it.Space, it.KeyBytes(), it.ValueBytes(), it.ValueLen, it.Expiry, it.Tag); err != nil {
 			return false
 		}
-		c.put.Set(it.Space, it.KeyBytes(), it.ValueBytes(), it.Expiry, it.Tag, 0)
+		j.put.Set(it.Space, it.KeyBytes(), it.ValueBytes(), it.Expiry, it.Tag, 0)
+		j.bytes += int(it.KeyLen + it.ValueLen)
 		return true
 	})
-	if refused != nil {
-		return refused
+	if err != nil {
+		return false, err
 	}
-	if err := c.apply(now); err != nil {
-		return err
-	}
-	c.s.copied += c.scan.Count
+	c.s.copied += j.scan.Count
 	c.h.status.change(func(s *Status) { s.CopiedKeys = c.s.copied })
 	c.s.progress("copying to %s: %d entries", c.next.title(), c.s.copied)
-	return nil
-}
-
-// follow repeats in the new store what operations [from, to) of b and the
-// events from first on did to the old one. It never fails its caller: an error
-// ends the copy. The lane is held.
-func (c *copying) follow(b *batch.Batch, from, to int, now int64, first *batch.Event) {
-	if err := c.followAll(b, from, to, now, first); err != nil {
-		c.fail(err)
-	}
-}
-
-func (c *copying) followAll(b *batch.Batch, from, to int, now int64, first *batch.Event) error {
-	if err := c.followClears(b, from, to, now); err != nil {
-		return err
-	}
-	for ev := first; ev != nil; ev = ev.Following() {
-		if err := c.touch(ev.Space, ev.KeyBytes(), now); err != nil {
-			return err
-		}
-	}
-	for i := from; i < to; i++ {
-		op := b.Op(i)
-		if op.Code != batch.Set && op.Code != batch.Delete && op.Code != batch.Update {
-			continue
-		}
-		if err := c.touch(op.Space, op.KeyBytes(), now); err != nil {
-			return err
-		}
-	}
-	return c.carryOver(now)
-}
-
-// followClears empties the spaces that were emptied. What was written there
-// after that is read again and put back by the caller.
-func (c *copying) followClears(b *batch.Batch, from, to int, now int64) error {
-	c.put.Reset()
-	for i := from; i < to; i++ {
-		op := b.Op(i)
-		if op.Code == batch.Clear && op.Status == batch.OK && c.keeps(op.Space) {
-			c.put.Clear(op.Space)
-		}
-	}
-	return c.apply(now)
-}
-
-// keeps tells whether the new engine has such a space at all: FLUSHALL empties
-// every one of them.
-func (c *copying) keeps(space uint32) bool { return space == 0 || c.next.lib.info.Has(CapSpaces) }
-
-// touch has the key read again, now or with some more.
-func (c *copying) touch(space uint32, key []byte, now int64) error {
-	c.reread.Get(space, key)
-	if c.reread.Len() < followAtOnce {
-		return nil
-	}
-	return c.carryOver(now)
-}
-
-// carryOver reads the touched keys from the old store and makes the new one
-// hold the same.
-func (c *copying) carryOver(now int64) error {
-	n := c.reread.Len()
-	if n == 0 {
-		return nil
-	}
-	defer c.reread.Reset()
-	if st := c.old.store.exec(c.reread.Seal(0, n, now)); st != batch.OK {
-		return c.h.fatal(fmt.Errorf("engine %s failed to carry out a batch: %s", c.old.title(), st))
-	}
-	defer c.unpin(c.old, c.reread)
-	c.put.Reset()
-	for i := range n {
-		op := c.reread.Op(i)
-		switch op.Status {
-		case batch.OK:
-			if err := c.fits(op.Space, op.KeyBytes(), op.ValueBytes(), op.ValueLen, op.Expiry, op.Tag); err != nil {
-				return err
-			}
-			c.put.Set(op.Space, op.KeyBytes(), op.ValueBytes(), op.Expiry, op.Tag, 0)
-		case batch.NotFound:
-			c.put.Delete(op.Space, op.KeyBytes())
-		case batch.Corrupt:
-			return c.damaged(c.old, op.Space, op.KeyBytes())
-		default:
-			return fmt.Errorf("%s cannot read %s: %s", c.old.title(), keyName(op.Space, op.KeyBytes()), op.Status)
-		}
-	}
-	return c.apply(now)
-}
-
-// unpin gives the pins of the values in b back to g. The lane is held.
-func (c *copying) unpin(g *generation, b *batch.Batch) {
-	c.pins = c.pins[:0]
-	for i := range b.Len() {
-		if op := b.Op(i); op.Code == batch.Get && op.Status == batch.OK && op.Pin != 0 {
-			c.pins = append(c.pins, op.Pin)
-		}
-	}
-	g.store.release(c.pins)
-}
-
-// apply carries out what is in put and insists on success. The lane is held.
-func (c *copying) apply(now int64) error {
-	n := c.put.Len()
-	if n == 0 {
-		return nil
-	}
-	if st := c.next.store.exec(c.put.Seal(0, n, now)); st != batch.OK {
-		return refuse(st.String(), "kvctl engine check "+c.next.image.Path,
-			"%s: %s failed while it was filled", c.next.image.Path, c.next.title())
-	}
-	for i := range n {
-		if err := c.applied(c.put.Op(i), now); err != nil {
-			return err
-		}
-	}
-	if c.next.dir == "" {
-		return nil
-	}
-	made, st := c.next.store.commit(commitOnly, c.next.synced, 0)
-	if st != batch.OK {
-		return c.unkept(st)
-	}
-	c.next.committed = made.mark()
-	return nil
-}
-
-// applied judges what became of one operation in the new store.
-func (c *copying) applied(op *batch.Op, now int64) error {
-	switch {
-	case op.Status == batch.OK:
-		return nil
-	case op.Code == batch.Clear:
-		return refuse(op.Status.String(), "reload again while nobody empties a database",
-			"%s: database %d was emptied, which %s cannot follow", c.next.image.Path, op.Space, c.next.title())
-	case op.Code == batch.Delete && op.Status == batch.NotFound:
-		return nil
-	case op.Code == batch.Delete && op.Status == batch.Unsupported && c.absent(op, now):
-		return nil
-	case op.Code == batch.Delete:
-		return refuse(op.Status.String(), "reload again while nothing is removed",
-			"%s: %s was removed, which %s cannot follow", c.next.image.Path, keyName(op.Space, op.KeyBytes()), c.next.title())
-	}
-	return refuse(op.Status.String(), "give the new engine more room, or keep the old one",
-		"%s: %s does not take %s", c.next.image.Path, c.next.title(), keyName(op.Space, op.KeyBytes()))
-}
-
-// absent tells whether the new store lacks op's key. It needs reread free or
-// complete, and uses a batch of its own.
-func (c *copying) absent(op *batch.Op, now int64) bool {
-	b := batch.New()
-	defer b.Close()
-	i := b.Meta(op.Space, op.KeyBytes())
-	return c.next.store.exec(b.Seal(0, 1, now)) == batch.OK && b.Op(i).Status == batch.NotFound
+	return true, nil
 }

@@ -36,15 +36,21 @@
 // and the store passes from the old code to the new: offer, accept, close. A
 // refusal on either side lets the old one resume.
 //
-// Copying (copy.go, compare.go): otherwise an empty store is opened and filled
-// in slices of a walk; between slices clients go on. After each batch every key
-// that it may have changed is read from the old store and written to the new
-// one; so are keys that expired. Nothing depends on what a command meant, and a
-// deleted key cannot come back, because a slice reads and writes under the lane.
-// Then everything is compared, old to new byte by byte and new to old for
-// extras. Any failure ends the swap, never a request.
+// Copying (copy.go, follow.go, feed.go, carry.go, compare.go): otherwise an empty
+// store is opened and filled in slices of a walk; between slices clients go on.
+// After each batch every key that it may have changed is read again from the old
+// store; so are keys that expired. Both are read in the lane, and one goroutine
+// puts them into the new store in the order in which they were read, outside the
+// lane: nobody waits for that store, which may be on a disk, until far too much is
+// on its way. Nothing depends on what a command meant, and a deleted key cannot
+// come back, because its removal is read after the slice that had it. Then everything
+// is compared, old to new byte by byte and new to old for extras; that goes the
+// same way, so the new store is asked when it has come as far as the old one was.
+// Any failure ends the swap, never a request.
 //
-// Draining: the lane is taken for the switch, one assignment.
+// Draining: the lane is taken for the switch, when the new store has nearly all:
+// for the rest of it, one rename and one assignment. What waits for a disk comes
+// before and after ([copying.finish] has the order, and why a crash is harmless).
 //
 // Serving: the old generation retires (generation.go) beside the traffic: it
 // waits for its last pinned value, is closed and unloaded, and /proc/self/maps
@@ -61,8 +67,8 @@
 //
 // A call that never returns holds the lane for good: C cannot be interrupted.
 // Trials are bounded by their time-out; in the daemon the service manager's
-// watchdog, which is told through the lane, ends the process. The same holds
-// for one that is copied to: it is called in the lane, like the serving one.
+// watchdog, which is told through the lane, ends the process. One
+// that is copied to holds up the exchange, and clients when far too much waits for it.
 //
 // # What is served
 //

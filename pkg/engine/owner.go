@@ -245,9 +245,12 @@ func (s *stateDir) write(o owner) (renamed bool, err error) {
 		err = s.rename()
 	}
 	if err != nil {
+		s.forget()
 		return false, err
 	}
-	return true, syncDir(s.path)
+	err = syncDir(s.path)
+	s.forget()
+	return true, err
 }
 
 // prepare has an owner file for o ready, on disk, beside the one that holds.
@@ -269,7 +272,7 @@ func (s *stateDir) prepare(o owner) error {
 // prepared is where prepare has the file.
 func (s *stateDir) prepared() string { return filepath.Join(s.path, ownerFile+".new") }
 
-// forget removes what prepare made and rename did not use.
+// forget removes what prepare made and rename did not use, or left.
 func (s *stateDir) forget() {
 	if s != nil {
 		os.Remove(s.prepared()) // may not be there
@@ -277,8 +280,16 @@ func (s *stateDir) forget() {
 }
 
 // rename has the prepared owner file hold. It waits for no disk: a crash of
-// the machine may find either until syncDir.
-func (s *stateDir) rename() error { return os.Rename(s.prepared(), filepath.Join(s.path, ownerFile)) }
+// the machine may find either until syncDir. The one of before takes its place, for
+// forget: to free a file takes a file system longer than the rest.
+func (s *stateDir) rename() error {
+	holds := filepath.Join(s.path, ownerFile)
+	err := unix.Renameat2(unix.AT_FDCWD, s.prepared(), unix.AT_FDCWD, holds, unix.RENAME_EXCHANGE)
+	if err != nil { // there was none, or the file system cannot
+		err = os.Rename(s.prepared(), holds)
+	}
+	return err
+}
 
 // syncDir has the names in a directory reach the disk.
 func syncDir(path string) error {

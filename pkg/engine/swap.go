@@ -352,6 +352,7 @@ func (s *swap) keepOwner() unix.Errno {
 	}
 	err := syncDir(s.h.state.path)
 	if err == nil {
+		s.h.state.forget()
 		return 0
 	}
 	s.unsure = true

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -34,7 +36,8 @@ func keptUpTo(t *testing.T, h *Host, mark uint64) (done, lost uint64) {
 func TestMarksPassTheSwitch(t *testing.T) {
 	for _, to := range []string{"lmdb", "debug"} { // on disk, and in memory
 		t.Run(to, func(t *testing.T) {
-			h := keeps(t, t.TempDir(), enginetest.Build(t, "hash"))
+			dir := t.TempDir()
+			h := keeps(t, dir, enginetest.Build(t, "hash"))
 			t.Cleanup(h.Close)
 			put(t, h, "a", "1")
 			h.Lock()
@@ -45,6 +48,9 @@ func TestMarksPassTheSwitch(t *testing.T) {
 				t.Fatalf("mark %d is done at %d before any sync, %v", mark, done, err)
 			}
 			mustSwap(t, h, enginetest.Build(t, to))
+			if _, err := os.Stat(filepath.Join(dir, "owner.new")); err == nil {
+				t.Error("the owner file of before is still there")
+			}
 			h.Lock()
 			if h.syncs.held || h.syncs.owner == nil && h.syncs.running == 0 {
 				t.Error("nobody has the writes of before synced")
