@@ -71,7 +71,7 @@ static uint64_t find_all(struct kit *kit, const struct ahead *ahead, uint32_t sp
 			if (expected == 0)
 				continue;
 			CHECK(place_take(store, space, name, (uint64_t)len, data, &place));
-			CHECK(place.value_len == expected - 1 && place_whole(&place));
+			CHECK(place.value_len == expected - 1 && long_whole(store, &place));
 			found++;
 		}
 	}
