@@ -383,6 +383,35 @@ void arena_free(struct kv_store *st, uint64_t at, uint32_t n)
 	free_list(st, at, n);
 }
 
+/* Asks for the neighbours of a free block in its list. */
+static void ask_links(const struct kv_store *st, uint64_t at, uint32_t n)
+{
+	if (n < BLOCK_MIN)
+		return;
+	prefetch(small_at(st, link_next(st, at)) + 8);
+	prefetch(small_at(st, link_prev(st, at)) + 8);
+}
+
+void arena_ask(const struct kv_store *st, uint64_t at)
+{
+	uint32_t word = *word_at(st, at);
+	uint64_t after;
+
+	if ((word & BLOCK_STATE) != BLOCK_LIVE)
+		return;
+	if (word & BLOCK_PREV_FREE) {
+		uint32_t n = *word_at(st, at - 1) >> BLOCK_SIZE_SHIFT;
+
+		ask_links(st, at - n, n);
+	}
+	after = at + entry_granules(small_at(st, at));
+	if (after >= region_end(st, region_of(at)))
+		return;
+	word = *word_at(st, after);
+	if ((word & BLOCK_STATE) == BLOCK_FREE)
+		ask_links(st, after, word >> BLOCK_SIZE_SHIFT);
+}
+
 /* ---------------------------------------------------------- give back, compact */
 
 uint64_t arena_trim(struct kv_store *st, uint64_t budget, bool *more)

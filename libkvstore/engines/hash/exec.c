@@ -59,16 +59,37 @@ static inline void ask_entry(struct kv_store *st, uint64_t hash, const struct bu
 	}
 }
 
+/* What a removal waits for besides: its block joins the free ones beside it, which are taken
+ * out of their lists, between blocks that lie anywhere. */
+static void ask_beside(struct kv_store *st, uint64_t hash, const struct bucket *line)
+{
+	for (unsigned bits = index_match(line, hash); bits != 0; bits &= bits - 1) {
+		uint64_t slot = line->slot[__builtin_ctz(bits)];
+
+		if (!(slot & SLOT_LARGE))
+			arena_ask(st, slot & SLOT_AT);
+	}
+}
+
 static void look_ahead(struct kv_store *st, const struct kv_batch *batch, uint64_t from,
 		       unsigned n, uint64_t *hash)
 {
 	struct bucket *line[GROUP];
+	bool removes = false;
 
-	for (unsigned i = 0; i < n; i++)
-		ask_bucket(st, kv_op_at(batch, from + i), &hash[i], &line[i]);
+	for (unsigned i = 0; i < n; i++) {
+		const struct kv_op *op = kv_op_at(batch, from + i);
+
+		ask_bucket(st, op, &hash[i], &line[i]);
+		removes |= op->code == KV_DELETE;
+	}
 	for (unsigned i = 0; i < n; i++) {
 		if (line[i] != NULL)
 			ask_entry(st, hash[i], line[i]);
+	}
+	for (unsigned i = 0; removes && i < n; i++) {
+		if (line[i] != NULL && kv_op_at(batch, from + i)->code == KV_DELETE)
+			ask_beside(st, hash[i], line[i]);
 	}
 }
 

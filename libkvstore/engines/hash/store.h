@@ -59,6 +59,9 @@ static inline struct bucket *pool_at(const struct kv_store *st, uint32_t line)
 uint64_t arena_alloc(struct kv_store *st, uint32_t n);
 void arena_free(struct kv_store *st, uint64_t at, uint32_t n);
 
+/* Asks for the cache lines that freeing this live block will need beside its own. */
+void arena_ask(const struct kv_store *st, uint64_t at);
+
 /* Gives free regions back; as pool_trim(). */
 uint64_t arena_trim(struct kv_store *st, uint64_t budget, bool *more);
 

@@ -160,6 +160,8 @@ int main(int argc, char **argv)
 		measure(&b, "META, random", KV_META, keys, 4000000, batch, 0);
 		measure(&b, "SET, random", KV_SET, keys, 4000000, batch, 0);
 		report(&b, "");
+		measure(&b, "DELETE, random", KV_DELETE, keys, keys, batch, 0);
+		report(&b, "");
 		measure(&b, "DELETE, in order", KV_DELETE, keys, keys, batch, 1);
 		report(&b, "");
 	}
