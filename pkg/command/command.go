@@ -191,6 +191,9 @@ type Reply struct {
 	// Cut is set where the Step changes the session: nothing more of the
 	// connection may be planned before it was carried out.
 	Cut bool
+	// Sliced is set where the Step may go on after the tick, see [Exec.Continue]:
+	// as with the flag AnsweredLater.
+	Sliced bool
 	// Rejected is set where the request was refused before it was planned.
 	Rejected bool
 	// Queued is set where it waits for EXEC.
@@ -282,7 +285,7 @@ type Exec struct {
 	// Continue has slice called between the requests of others until it returns
 	// true, each time with an Exec whose batch is empty; what it wrote then is the
 	// reply of r, and the connection is not read before. nil: nothing may come
-	// between, as in a transaction or a script. For commands marked AnsweredLater.
+	// between, as in a transaction or a script. For replies that are Sliced.
 	Continue func(r *Reply, slice func(x *Exec) bool)
 
 	ran int // operations of Batch that were carried out
@@ -314,6 +317,12 @@ func (c *Call) Answer(fn func(w *resp.Writer)) {
 	w := resp.Writer{Proto: c.Reply.Proto}
 	fn(&w)
 	c.Reply.Fixed = w.Buf
+}
+
+// Waits tells whether nothing of the connection is taken before the Step was
+// carried out, which may answer later.
+func (r *Reply) Waits() bool {
+	return r.Sliced || r.Cmd != nil && r.Cmd.Flags&(LoadsCode|AnsweredLater) != 0
 }
 
 // Run carries out the operations added to x.Batch since the last Run.

@@ -12,7 +12,7 @@ func planKeys(c *Call) {
 	if k.all = len(k.pattern) == 1 && k.pattern[0] == '*'; k.all {
 		k.pattern = nil
 	}
-	c.Reply.Step = k.step
+	c.Reply.Step, c.Reply.Sliced = k.step, true
 }
 
 // listing is a KEYS under way. Between its slices others change the keys: each

@@ -291,7 +291,7 @@ var genericCommands = []*Command{
 		Plan:    planPersist,
 	},
 	{
-		Name: "keys", Arity: 2, Flags: ReadOnly | Dangerous | AnsweredLater, Group: "generic", Since: "1.0.0",
+		Name: "keys", Arity: 2, Flags: ReadOnly | Dangerous, Group: "generic", Since: "1.0.0",
 		Tips:    []string{"request_policy:all_shards", "nondeterministic_output_order"},
 		Summary: "all keys that match a pattern",
 		Syntax:  "pattern",

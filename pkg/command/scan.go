@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"strconv"
 
 	"kvstored/pkg/batch"
@@ -57,28 +58,37 @@ func (x *Exec) scan() bool {
 	return true
 }
 
-// scanning is a SCAN's arguments.
+// scanning is a SCAN's arguments, and how far it has come.
 type scanning struct {
-	cursor  uint64
-	count   uint64
-	pattern []byte // nil: all
-	other   bool   // TYPE names a kind that does not exist here
+	db         uint32
+	cursor     uint64
+	count      uint64 // of keys to be looked at
+	pattern    []byte // nil: all
+	other      bool   // TYPE names a kind that does not exist here
+	generation uint64 // of the store that is walked
+	found      resp.Writer
+	n          int // of what is in it
 }
 
 func planScan(c *Call) {
-	s := scanning{count: defaultCount}
+	s := &scanning{count: defaultCount}
 	var ok bool
 	if s.cursor, ok = parseCursor(c.Args[1]); !ok {
 		c.Fail("ERR invalid cursor")
 		return
 	}
 	for i := 2; i < len(c.Args); i += 2 {
-		if i+1 == len(c.Args) || !c.scanOption(&s, i) {
+		if i+1 == len(c.Args) || !c.scanOption(s, i) {
 			if c.Reply.Fixed == nil {
 				c.Fail(syntaxError)
 			}
 			return
 		}
+	}
+	s.db = c.Session.DB
+	if s.count > scanSlice {
+		s.pattern = bytes.Clone(s.pattern)
+		c.Reply.Sliced = true
 	}
 	c.Reply.Step = s.step
 }
@@ -106,24 +116,43 @@ func (c *Call) scanOption(s *scanning, i int) bool {
 	return true
 }
 
-func (s scanning) step(x *Exec, r *Reply) {
-	x.begin(r.DB, s.count, s.cursor)
-	if !x.scan() {
-		return
-	}
-	var found resp.Writer
-	n := 0
-	x.Scan.Items(func(it *batch.Item) bool {
-		if key := it.KeyBytes(); !s.other && (s.pattern == nil || Match(s.pattern, key, false)) {
-			found.Bulk(key)
-			n++
+// step looks at as many keys as the client said; at very many in slices.
+func (s *scanning) step(x *Exec, r *Reply) {
+	s.generation = x.Store.Generation()
+	for !s.slice(x) {
+		if x.Continue != nil && r.Sliced {
+			x.Continue(r, s.slice)
+			return
 		}
-		return true
-	})
+	}
+}
+
+// slice looks at some of them; true: the reply is written. When the store was
+// exchanged between two slices the client goes on in the new one, as it would
+// between two SCANs.
+func (s *scanning) slice(x *Exec) bool {
+	if x.Store.Generation() == s.generation {
+		x.begin(s.db, min(s.count, scanSlice), s.cursor)
+		if !x.scan() {
+			return true
+		}
+		x.Scan.Items(func(it *batch.Item) bool {
+			if key := it.KeyBytes(); !s.other && (s.pattern == nil || Match(s.pattern, key, false)) {
+				s.found.Bulk(key)
+				s.n++
+			}
+			return true
+		})
+		s.count -= min(s.count, scanSlice)
+		if s.cursor = x.Scan.Cursor; s.cursor != 0 && s.count != 0 {
+			return false
+		}
+	}
 	x.W.Array(2)
-	x.W.BulkString(strconv.FormatUint(x.Scan.Cursor, 10))
-	x.W.Array(n)
-	x.W.Raw(found.Buf)
+	x.W.BulkString(strconv.FormatUint(s.cursor, 10))
+	x.W.Array(s.n)
+	x.W.Whole(s.found.Buf)
+	return true
 }
 
 func planRandomkey(c *Call) { c.Reply.Step = stepRandomkey }

@@ -347,7 +347,7 @@ func (w *worker) plan(cl *client, args [][]byte, raw []byte) reactor.Verdict {
 		if r.Cut || r.Cmd != nil && r.Cmd.Group == "scripting" {
 			w.scripts.planned = true
 		}
-		if r.Cmd != nil && r.Cmd.Flags&(command.LoadsCode|command.AnsweredLater) != 0 {
+		if r.Waits() {
 			return reactor.Blocked
 		}
 		if r.Cut || r.Cmd != nil && r.Cmd.Flags&command.Barrier != 0 {
@@ -438,7 +438,7 @@ func (w *worker) step(r *command.Reply, cl *client) {
 	r.Fixed, r.Refs = w.detach(x.W)
 	w.countEvents(w.inner.Events())
 	w.changed(w.inner.Writes())
-	if r.Cmd != nil && r.Cmd.Flags&(command.LoadsCode|command.AnsweredLater) != 0 {
+	if r.Waits() {
 		w.r.Resume(cl.conn)
 	}
 }

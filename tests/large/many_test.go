@@ -28,6 +28,13 @@ func (w *world) fill(prefix string, n int) {
 	}
 }
 
+// text reads a short string.
+func (c *conn) text() string {
+	c.t.Helper()
+	c.line()
+	return c.line()
+}
+
 // array reads an array of strings.
 func (c *conn) array() (all []string) {
 	c.t.Helper()
@@ -36,13 +43,12 @@ func (c *conn) array() (all []string) {
 		c.t.Fatal(err)
 	}
 	for range n {
-		c.line()
-		all = append(all, c.line())
+		all = append(all, c.text())
 	}
 	return all
 }
 
-// TestKeysBesideOthers: KEYS gives the others their turn, and what is there all
+// TestKeysBesideOthers: KEYS, and SCAN of very many, give the others their turn, and what is there all
 // the time is named once, however the table changes meanwhile.
 func TestKeysBesideOthers(t *testing.T) {
 	w := start(t)
@@ -50,6 +56,13 @@ func TestKeysBesideOthers(t *testing.T) {
 	w.mustLetPass("KEYS", "*")
 	if n := len(w.c.array()); n != many {
 		t.Errorf("KEYS names %d keys, want %d", n, many)
+	}
+	w.mustLetPass("SCAN", 0, "MATCH", "k*", "COUNT", many*2)
+	if head, cursor := w.c.line(), w.c.text(); head != "*2" || cursor != "0" {
+		t.Errorf("SCAN answers %s, cursor %s", head, cursor)
+	}
+	if n := len(w.c.array()); n != many {
+		t.Errorf("SCAN finds %d keys, want %d", n, many)
 	}
 	w.c.send("KEYS", "k*")
 	grown := &world{t, w.d, dial(t, w.d.Socket)}

@@ -38,3 +38,29 @@ func TestTakenWhileItIsRead(t *testing.T) {
 		}
 	})
 }
+
+// TestTakenInATransaction: EXEC refers to the values, too, in its place among small ones.
+func TestTakenInATransaction(t *testing.T) {
+	w, v := start(t), value(large)
+	w.c.do("+OK", "SET", "k", v)
+	w.c.do("+OK", "SET", "small", "s")
+	w.mayGrow(slack, "EXEC", func() {
+		w.c.do("+OK", "MULTI")
+		for _, words := range [][]any{{"GET", "small"}, {"GET", "k"}, {"RENAME", "k", "r"}, {"GETDEL", "r"}, {"EXISTS", "k", "r"}} {
+			w.c.do("+QUEUED", words...)
+		}
+		w.c.send("EXEC")
+		if head := w.c.line(); head != "*5" {
+			t.Fatal(head)
+		}
+		w.c.bulk([]byte("s"))
+		w.c.bulk(v)
+		if renamed := w.c.line(); renamed != "+OK" {
+			t.Error(renamed)
+		}
+		w.c.bulk(v)
+		if left := w.c.line(); left != ":0" {
+			t.Error(left)
+		}
+	})
+}
