@@ -102,7 +102,7 @@ crash: ## power cuts, damaged bytes, kills and failing calls, N times what make 
 		/usr/include/xxhash.h:libxxhash-dev
 	@libkvstore/engines/hash/test/run-crash.sh $(or $(N),10)
 	@$(GO) test ./tests/crash -count=1 -timeout 0 -v -kills $$((50 * $(or $(N),10)))
-	@$(GO) test ./tests/migrate -count=1 -timeout 0 -v -every -rounds $$((5 * $(or $(N),10)))
+	@$(GO) test ./tests/migrate -count=1 -timeout 0 -v -every -rounds $$((5 * $(or $(N),10))) -cuts $$((200 * $(or $(N),10)))
 
 fuzz: build ## every fuzzer for FUZZTIME (10s) each
 	@tools/fuzz.sh $(FUZZTIME)

@@ -157,7 +157,7 @@ func (w *world) do(args ...string) string {
 	defer c.Close()
 	r, err := c.Do(args...)
 	if err != nil {
-		w.t.Fatalf("%s: %v", args[0], err)
+		w.t.Fatalf("%s: %v\n%s", args[0], err, w.log())
 	}
 	return r.Text()
 }
