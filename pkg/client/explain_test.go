@@ -139,11 +139,11 @@ func TestRepeatable(t *testing.T) {
 
 func TestLastWords(t *testing.T) {
 	const journal = `{"MESSAGE":"starting: reading the log"}
-{"MESSAGE":"not starting: /etc/kvstored/kvstored.conf:3: unknown key MaxMemroy","FIX":"did you mean MaxMemory=?"}
+{"MESSAGE":"not starting: /etc/kvstored/kvstored.conf:3: unknown key MaxMemroy\n  fix: did you mean MaxMemory=?","FIX":"did you mean MaxMemory=?"}
 {"MESSAGE":"not starting: /etc/kvstored/kvstored.conf:4: unknown key Sinc","FIX":"did you mean Sync=?"}
 {"MESSAGE":[1,2]}
 `
-	want := lastWords{"not starting: /etc/kvstored/kvstored.conf:3: unknown key MaxMemroy", "", "did you mean MaxMemory=?"}
+	want := lastWords{"not starting: /etc/kvstored/kvstored.conf:3: unknown key MaxMemroy\n  fix: did you mean MaxMemory=?", "", "did you mean MaxMemory=?"}
 	if got := parseLastWords(journal); got != want {
 		t.Errorf("%+v", got)
 	}

@@ -80,7 +80,8 @@ func (u unit) reason() (why, fix string) {
 		return "systemd could not set up " + step, ""
 	}
 	said := u.lastWordsOf(s["ExecMainPID"])
-	why = strings.TrimPrefix(said.Message, notStarting)
+	what, _, _ := strings.Cut(said.Message, "\n") // why and fix follow it, and come as fields, too
+	why = strings.TrimPrefix(what, notStarting)
 	if said.Why != "" {
 		why += ": " + said.Why
 	}

@@ -154,7 +154,7 @@ func TestBadFiles(t *testing.T) {
 		{t.TempDir(), []string{"not a library", "a directory"}},
 		{"/dev/null", []string{"not a library", "a device"}},
 		{filepath.Join(t.TempDir(), "missing.so"), []string{"cannot read", "no such file"}},
-		{filepath.Join(t.TempDir(), "lmdb.so"), []string{"cannot read", install.Command("kvstored-engine-lmdb") + ", or name another one"}},
+		{filepath.Join(t.TempDir(), "lmdb.so"), []string{"cannot read", install.Command("kvstored-engine-lmdb") + "    # or name another one"}},
 		{dangling, []string{"cannot read", "no such file"}},
 		{loop, []string{"cannot read", "too many levels"}},
 		{inOpen, []string{"the directory " + open + " is writable by others"}},

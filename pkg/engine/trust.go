@@ -164,7 +164,7 @@ func refuseOpen(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		fix := "install it, or name another one"
 		if pkg := install.Of(path); pkg != "" {
-			fix = install.Command(pkg) + ", or name another one"
+			fix = install.Missing(pkg) + "    # or name another one"
 		}
 		return refuse("no such file", fix, "cannot read %s", path)
 	}

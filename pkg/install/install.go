@@ -49,6 +49,15 @@ var again = map[string]string{
 	"apk add": "apk fix",
 }
 
+// Missing is how a file of the package comes back that the daemon misses: its
+// own package is there, since the daemon is, one with a further engine may not be.
+func Missing(pkg string) string {
+	if pkg == "kvstored" {
+		return Again(pkg)
+	}
+	return Command(pkg)
+}
+
 // Again is how this machine brings back what is missing of a package.
 func Again(pkg string) string { return reinstall(Command(pkg)) }
 

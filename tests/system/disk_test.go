@@ -73,6 +73,7 @@ func (m *machine) holds(w written) {
 // kill ends the daemon as the kernel would, and waits for the next one.
 func (m *machine) kill() {
 	m.t.Helper()
+	m.again() // five starts in ten seconds are the limit
 	before := m.run("systemctl show -P NRestarts kvstored.service")
 	m.run("kill -9 $(systemctl show -P MainPID kvstored.service)")
 	m.wait("systemd to start it again", time.Minute, func() bool {

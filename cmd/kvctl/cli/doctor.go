@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"strconv"
@@ -10,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvstored/pkg/client"
-	"kvstored/pkg/install"
 )
 
 // finding is what one check of the doctor found.
@@ -137,8 +135,7 @@ func (p *patient) checkSocket() {
 		return
 	}
 	switch {
-	case mine && strings.HasSuffix(owner, "6)"), mine && strings.HasSuffix(owner, "7)"):
-		p.found("permissions", statusWarning, "the socket is open to everybody: "+owner, "whoever may open it may read and delete all data", "SocketMode=0660 in kvstored.socket, then: "+client.Systemctl(p.path, "restart kvstored.socket"))
+	case p.checkSocketMode(owner):
 	case mine:
 		p.found("permissions", statusOK, "it belongs to "+owner+"; you may open it", "", "")
 	}
@@ -162,14 +159,17 @@ func (p *patient) checkUnits() {
 	default:
 		p.found("unit", statusOK, socket+" is active", "", "")
 	}
+	p.checkReload(socket, s)
 	service, s, ok := client.UnitState(p.path, "service")
 	switch {
 	case !ok:
+		return
 	case s["ActiveState"] == "failed":
-		p.found("unit", statusFailure, service+" has failed ("+s["Result"]+")", "its last messages are in the journal", "journalctl -u "+service+" -n 20; then "+client.Systemctl(p.path, "reset-failed "+service))
+		p.found("unit", statusFailure, service+" has failed ("+s["Result"]+")", "its last messages are in the journal", "journalctl -u "+service+" -n 20\n"+client.Systemctl(p.path, "reset-failed "+service))
 	default:
 		p.found("unit", statusOK, service+" is "+s["ActiveState"], "", "")
 	}
+	p.checkReload(service, s)
 }
 
 // checkAnswer connects and asks for all that the other checks need.
@@ -200,7 +200,7 @@ func (p *patient) checkAnswer() bool {
 		}
 	}
 	if v := p.app.version; v != p.info["kvstored_version"] && v != "development" {
-		p.found("answer", statusWarning, what+", kvctl is "+v, "one of them was upgraded alone, or the daemon not restarted since", client.Systemctl(p.path, "restart kvstored.service"))
+		p.found("answer", statusWarning, what+", kvctl is "+v, "one of them was upgraded alone, or the daemon not restarted since", client.Systemctl(p.path, "restart "+p.unit("service")))
 		return true
 	}
 	p.found("answer", statusOK, what, "", "")
@@ -227,73 +227,29 @@ func (p *patient) checkDaemon() {
 		p.found("sandbox", statusNote, "the daemon's process cannot be looked at", "", "")
 		return
 	}
-	_, _, managed := client.UnitState(p.path, "service")
-	var open []string
-	if p.procStatus("NoNewPrivs") != "1" {
-		open = append(open, "it may gain privileges")
-	}
-	if p.procStatus("Seccomp") != "2" {
-		open = append(open, "system calls are not filtered")
-	}
-	if caps := strings.TrimLeft(p.procStatus("CapEff"), "0"); caps != "" {
-		open = append(open, "it has capabilities ("+caps+")")
-	}
-	switch {
-	case len(open) == 0:
-		p.found("sandbox", statusOK, "no privileges to gain, system calls filtered, no capabilities", "", "")
-	case managed:
-		p.found("sandbox", statusWarning, strings.Join(open, "; "), "a drop-in weakens the unit, or the daemon was not started by it", "systemctl cat kvstored.service")
-	default:
-		p.found("sandbox", statusNote, strings.Join(open, "; ")+" (not started by a unit)", "", "")
-	}
+	p.checkSandbox()
 	p.checkFiles()
 }
 
-// checkFiles compares the limit of open files with that of clients.
-func (p *patient) checkFiles() {
+// openFiles is how many files the daemon may have open, 0: that is not known.
+func (p *patient) openFiles() int {
 	data, err := os.ReadFile("/proc/" + p.pid + "/limits")
 	if err != nil {
-		return
+		return 0
 	}
-	limit := 0
-	for line := range strings.SplitSeq(string(data), "\n") {
+	for line := range strings.Lines(string(data)) {
 		if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
-			limit, _ = strconv.Atoi(strings.Fields(rest)[0])
+			limit, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return limit
 		}
 	}
-	clients := int(p.info.number("maxclients"))
-	now := int(p.info.number("connected_clients"))
-	switch {
-	case limit > 0 && limit < clients+64:
-		p.found("limits", statusWarning, fmt.Sprintf("%d open files are allowed, %d clients are to be served", limit, clients), "further clients will be refused", "LimitNOFILE="+strconv.Itoa(clients+1024)+" in a drop-in (systemctl edit kvstored.service), or a lower MaxClients=")
-	case clients > 0 && now*10 > clients*9:
-		p.found("limits", statusWarning, fmt.Sprintf("%d of at most %d clients are connected", now, clients), "further ones will be refused", "a higher MaxClients= in kvstored.conf; who they are: kvctl CLIENT LIST")
-	default:
-		p.found("limits", statusOK, fmt.Sprintf("%d clients of at most %d, %d open files allowed", now, clients, limit), "", "")
-	}
+	return 0
 }
 
-// checkEngine looks at the library in use and on disk.
-func (p *patient) checkEngine() {
-	e := p.engine
-	if e["engine"] == "" {
-		return
-	}
-	name := e["engine"] + " " + e["version"]
-	switch e["disk"] {
-	case "same", "":
-		p.found("engine", statusOK, name+" serves, from "+e["path"], "", "")
-	case "missing":
-		p.found("engine", statusFailure, name+" serves, but "+e["path"]+" is gone", "the next start will fail", install.Command(cmp.Or(install.Of(e["path"]), "kvstored"))+", or: "+install.Sudo("kvctl engine use hash"))
-	default:
-		p.found("engine", statusWarning, name+" serves, but "+e["path"]+" is another one now", "it was replaced and not loaded yet", install.Sudo("systemctl reload kvstored"))
-	}
-	if e["last_error"] != "" {
-		p.found("engine", statusWarning, "the last reload was refused: "+e["last_error"], e["last_error_why"], e["last_error_fix"])
-	}
-	if n, _ := strconv.Atoi(e["still_mapped"]); n > 0 {
-		p.found("engine", statusWarning, counted(int64(n), "old library")+" could not be unloaded", "it left threads or static objects behind; memory is lost", client.Systemctl(p.path, "restart kvstored.service"))
-	}
+// number is a setting that counts something.
+func (p *patient) number(setting string) int {
+	n, _ := strconv.Atoi(p.config[setting])
+	return n
 }
 
 // checkMemory compares what is used with the limit.

@@ -27,7 +27,8 @@ func (p *patient) checkState() {
 	case errors.Is(err, os.ErrNotExist) && !p.reached:
 		return // the next start makes it
 	case errors.Is(err, os.ErrNotExist):
-		p.found("state", statusFailure, "the state directory "+dir+" is missing", "it was removed while the daemon ran", client.Systemctl(p.path, "restart kvstored.service"))
+		p.found("state", statusFailure, "the state directory "+dir+" is missing", "it was removed while the daemon ran, which has the data in memory only now",
+			"kvctl export /var/tmp/kvstored.jsonl    # or put the directory back\n"+client.Systemctl(p.path, "restart "+p.unit("service"))+"\nkvctl import /var/tmp/kvstored.jsonl")
 		return
 	case err != nil:
 		p.found("state", statusNote, "the state directory "+dir+" cannot be looked at by you", "", "")
@@ -40,7 +41,7 @@ func (p *patient) checkState() {
 // checkStopped looks at what a daemon that does not answer may miss.
 func (p *patient) checkStopped() {
 	_, service, ok := client.UnitState(p.path, "service")
-	if dir, _, _ := strings.Cut(service["StateDirectory"], " "); ok && dir != "" && strings.HasPrefix(p.path, "/run/kvstored/") {
+	if dir, _, _ := strings.Cut(service["StateDirectory"], " "); ok && dir != "" && strings.HasPrefix(p.path, systemSockets) {
 		p.config = map[string]string{"StateDir": "/var/lib/" + dir}
 		p.checkState()
 	}

@@ -1,6 +1,9 @@
 package cli
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestMountIn(t *testing.T) {
 	const table = `22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -17,6 +20,28 @@ func TestMountIn(t *testing.T) {
 	} {
 		if got, ok := mountIn(table, dir); !ok || got != want {
 			t.Errorf("%s lies in %+v, must be %+v", dir, got, want)
+		}
+	}
+}
+
+func TestParseUnit(t *testing.T) {
+	got := parseUnit("x.conf", "[Service]\n# PrivateTmp=no\n ProtectSystem = full\nSystemCallFilter=\n")
+	want := []assignment{{"x.conf", "ProtectSystem", "full"}, {"x.conf", "SystemCallFilter", ""}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What the unit says of its sandbox is known to be that, and the rest is not.
+func TestSandboxKeys(t *testing.T) {
+	inside := false
+	for _, a := range assignments("../../../packaging/systemd/kvstored.service") {
+		inside = inside || a.key == "AmbientCapabilities"
+		if a.key == "Also" || a.key == "ExecPaths" { // a drop-in may add paths of libraries
+			continue
+		}
+		if sandbox(a.key) != inside {
+			t.Errorf("%s= is taken for sandbox: %v", a.key, sandbox(a.key))
 		}
 	}
 }
