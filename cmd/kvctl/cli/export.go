@@ -195,59 +195,54 @@ func (e *exporter) walk(c *client.Conn, out *bufio.Writer, r resumption, save fu
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(stop)
+	var buf []byte
 	put := func(b []byte) error {
 		r.Offset += int64(len(b))
 		e.bytes.Store(r.Offset)
 		_, err := out.Write(b)
-		return err
+		return written(err)
 	}
 	if r.Offset == 0 {
 		if err := put(enc.head()); err != nil {
-			return got, cannotWrite(err)
+			return got, err
 		}
 	}
 	saved := time.Now()
-	var buf []byte
-	for {
-		cursor, records, err := e.step(c, r.Cursor)
-		if err != nil {
-			return got, e.broken(err, r, save)
-		}
-		buf = buf[:0]
-		for _, record := range records {
+	for whole := r; ; whole = r { // what is whole is the file up to the last step
+		var err error
+		if r.Cursor, err = e.step(c, r.Cursor, func(record record) error {
 			got.add(record)
-			buf = enc.append(buf, record)
-		}
-		if err := put(buf); err != nil {
-			return got, cannotWrite(err)
-		}
-		r.Cursor, r.Keys, r.Total = cursor, got.keys, got.total
-		e.keys.Store(got.keys)
-		if cursor == "0" {
-			if err := put(enc.tail(got)); err != nil {
-				return got, cannotWrite(err)
+			e.keys.Store(got.keys)
+			buf = enc.append(buf[:0], record)
+			if err := put(buf); err != nil || len(buf) < atOnce {
+				return err
 			}
-			if err := out.Flush(); err != nil {
-				return got, cannotWrite(err)
-			}
-			return got, nil
+			buf = nil
+			return interrupted(stop) // a step of large values takes long
+		}); err != nil {
+			return got, e.broken(err, whole, save)
 		}
-		select {
-		case <-stop:
-			return got, e.broken(errInterrupted, r, save)
-		default:
+		r.Keys, r.Total = got.keys, got.total
+		if r.Cursor == "0" {
+			return got, errors.Join(put(enc.tail(got)), written(out.Flush()))
+		}
+		if err := interrupted(stop); err != nil { // a step may have no keys
+			return got, e.broken(err, r, save)
 		}
 		if save != nil && time.Since(saved) > saveEvery {
 			saved = time.Now()
-			if err := save(r); err != nil {
-				return got, cannotWrite(err)
+			if err := written(save(r)); err != nil {
+				return got, err
 			}
 		}
 	}
 }
 
-// cannotWrite is a failure of the file.
-func cannotWrite(err error) error {
+// written is the failure of writing to the file, if err is one.
+func written(err error) error {
+	if err == nil {
+		return nil
+	}
 	return failure{what: "cannot write " + errText(err), code: ExitUsage}
 }
 
@@ -255,7 +250,7 @@ func cannotWrite(err error) error {
 func (e *exporter) broken(err error, r resumption, save func(resumption) error) error {
 	if save != nil {
 		if saveErr := save(r); saveErr != nil {
-			return cannotWrite(saveErr)
+			return written(saveErr)
 		}
 	}
 	if errors.Is(err, errInterrupted) {
@@ -264,47 +259,53 @@ func (e *exporter) broken(err error, r resumption, save func(resumption) error) 
 	return err
 }
 
-// step reads the keys of one step of SCAN.
-func (e *exporter) step(c *client.Conn, cursor string) (string, []record, error) {
+// step reads the keys of one step of SCAN, hands them on one by one, and
+// returns the cursor of the next.
+func (e *exporter) step(c *client.Conn, cursor string, each func(record) error) (string, error) {
 	args := []string{"SCAN", cursor, "COUNT", scanCount}
 	if e.match != "" {
 		args = append(args, "MATCH", e.match)
 	}
 	r, err := c.Do(args...)
 	if err != nil {
-		return "", nil, err
+		return cursor, err
 	}
 	if len(r.Items) != 2 {
-		return "", nil, failure{what: "the server's answer to SCAN makes no sense", code: ExitServer}
+		return cursor, failure{what: "the server's answer to SCAN makes no sense", code: ExitServer}
 	}
-	records, err := read(c, r.Items[1].Items)
-	return r.Items[0].Text(), records, err
+	if err := read(c, r.Items[1].Items, each); err != nil {
+		return cursor, err
+	}
+	return r.Items[0].Text(), nil
 }
 
-// read gets values and the moments of expiry.
-func read(c *client.Conn, keys []client.Reply) ([]record, error) {
+// read gets values and the moments of expiry. All are asked for at once: the
+// daemon holds back what is not read yet, and here one value is held.
+func read(c *client.Conn, keys []client.Reply, each func(record) error) error {
 	for _, key := range keys {
 		name := string(key.Bytes)
 		if err := errors.Join(c.Send("GET", name), c.Send("PEXPIRETIME", name)); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := c.Flush(); err != nil {
-		return nil, err
+		return err
 	}
-	var records []record
 	for _, key := range keys {
 		value, err := c.Receive()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		expires, err := c.Receive()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if !value.IsNil() && expires.Int != -2 {
-			records = append(records, record{key.Bytes, value.Bytes, max(expires.Int, 0)})
+		if value.IsNil() || expires.Int == -2 {
+			continue
+		}
+		if err := each(record{key.Bytes, value.Bytes, max(expires.Int, 0)}); err != nil {
+			return err
 		}
 	}
-	return records, nil
+	return nil
 }

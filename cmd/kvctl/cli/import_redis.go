@@ -17,14 +17,17 @@ import (
 // scanCount is how many keys one step of a walk asks for.
 const scanCount = "1000"
 
-// redisSource copies the strings of another server, a step of SCAN at a time.
+// redisSource copies the strings of another server, a step of SCAN at a time,
+// of which large values come in parts.
 type redisSource struct {
 	reading
 	conn    *client.Conn
 	at      string // the cursor of the next step
-	behind  string // the cursor behind what was given
+	parts   slicer // of the present step
 	ended   bool
-	skipped int64 // keys of other types
+	skipped int64  // keys of other types
+	behind  string // the cursor behind the steps that are whole,
+	whole   sum    // and what they gave
 }
 
 func (s *redisSource) cursor() string { return s.behind }
@@ -32,22 +35,21 @@ func (s *redisSource) cursor() string { return s.behind }
 // place counts keys in place of bytes.
 func (s *redisSource) place() (int64, int64) { return s.lines, s.lines }
 
-// next gives the keys of one step.
+// totals are those of the steps that are whole: from there a load is resumed.
+func (s *redisSource) totals() (sum, *jsonTotals) { return s.whole, nil }
+
+// next gives a part of the keys of one step.
 func (s *redisSource) next(b []byte) ([]byte, int64, error) {
 	s.given = s.given[:0]
-	if s.ended {
-		return b, 0, io.EOF
+	if len(s.parts.keys) == 0 {
+		if s.ended {
+			return b, 0, io.EOF
+		}
+		if err := s.step(); err != nil {
+			return b, 0, err
+		}
 	}
-	r, err := s.conn.Do("SCAN", s.at, "COUNT", scanCount)
-	if err != nil {
-		return b, 0, fromSource(err)
-	}
-	if len(r.Items) != 2 {
-		return b, 0, failure{what: "the source's answer to SCAN makes no sense", code: ExitServer}
-	}
-	s.at = r.Items[0].Text()
-	s.ended = s.at == "0"
-	keys := r.Items[1].Items
+	keys := s.parts.next()
 	s.lines += int64(len(keys))
 	records, skipped, err := fetch(s.conn, keys)
 	if err != nil {
@@ -58,8 +60,31 @@ func (s *redisSource) next(b []byte) ([]byte, int64, error) {
 		s.sum.add(record)
 		b = appendSet(b, record)
 	}
-	s.given, s.behind = records, s.at
+	s.given = records
+	if len(s.parts.keys) == 0 {
+		s.behind, s.whole = s.at, s.sum
+	}
 	return b, int64(len(records)), nil
+}
+
+// step asks for the keys of the next step.
+func (s *redisSource) step() error {
+	r, err := s.conn.Do("SCAN", s.at, "COUNT", scanCount)
+	if err != nil {
+		return fromSource(err)
+	}
+	if len(r.Items) != 2 {
+		return failure{what: "the source's answer to SCAN makes no sense", code: ExitServer}
+	}
+	s.at = r.Items[0].Text()
+	s.ended = s.at == "0"
+	var others int64
+	if s.parts, others, err = newSlicer(s.conn, r.Items[1].Items); err != nil {
+		return fromSource(err)
+	}
+	s.lines += others
+	s.skipped += others
+	return nil
 }
 
 // fromSource says that an error is the other server's.
@@ -160,17 +185,21 @@ func differs(r record, value client.Reply, ttl int64) string {
 // verifyAll compares the records of src with the daemon's keys.
 func verifyAll(c *client.Conn, src source) (bool, error) {
 	var batch []record
+	bytes := 0
 	for {
 		_, _, err := src.next(nil)
 		if err != nil && err != io.EOF {
 			return false, err
 		}
-		batch = append(batch, src.records()...)
-		if len(batch) >= 256 || err == io.EOF {
+		for _, r := range src.records() {
+			batch = append(batch, r)
+			bytes += len(r.value)
+		}
+		if len(batch) >= 256 || bytes > atOnce || err == io.EOF {
 			if err := verify(c, batch); err != nil {
 				return false, err
 			}
-			batch = batch[:0]
+			batch, bytes = batch[:0], 0
 		}
 		if err == io.EOF {
 			return true, nil
@@ -196,6 +225,7 @@ func (i *importer) copy() error {
 	}
 	defer src.conn.Close()
 	src.lines, src.sum = r.Lines, sum{r.Keys, r.Total}
+	src.whole = src.sum
 	save := func(m mark) error {
 		return resumption{Job: "import --from " + withoutPassword(i.from), Cursor: m.cursor, Lines: m.lines, Keys: m.sum.keys, Total: m.sum.total}.write(notes)
 	}

@@ -90,6 +90,16 @@ func (l *loader) run(c *client.Conn, total int64) (loadResult, error) {
 	return result, err
 }
 
+// interrupted is errInterrupted if a signal has come.
+func interrupted(stop <-chan os.Signal) error {
+	select {
+	case <-stop:
+		return errInterrupted
+	default:
+		return nil
+	}
+}
+
 // answered is how many commands were carried out or refused.
 func (l *loader) answered() int64 {
 	if l.pipe == nil {
@@ -127,10 +137,8 @@ func (l *loader) feed(stop <-chan os.Signal) error {
 		if turn%256 != 0 {
 			continue
 		}
-		select {
-		case <-stop:
-			return errInterrupted
-		default:
+		if err := interrupted(stop); err != nil {
+			return err
 		}
 		if time.Since(saved) > saveEvery {
 			saved = time.Now()
