@@ -124,7 +124,9 @@ func TestImportSaysWhatIsWrong(t *testing.T) {
 		{"csv", "a,1\n\"x,\n", "line 2: "},
 		{"csv", "a,\"1\n2\"\n\nb,2,soon\n", "line 4: not a time"},
 		{"resp", "*2\r\n$3\r\nGET\r\n$9\r\nx\r\n", "command 1: it ends in the middle"},
-		{"resp", "SET a 1\r\n*x\r\n", "command 2: not the head of a command: *x"},
+		{"resp", "SET a 1\r\n*x\r\n", "line 2: not the head of a command: *x"},
+		{"resp", "# a note\n\nSET a 1\n\nSET b \"x\n", "line 5: unbalanced quotes"},
+		{"resp", "#TS:1700000000\r\n*1\r\n$4\r\nPING\r\n*x\r\n", "command 2: not the head of a command: *x"},
 		{"resp", "*1\r\n$99999999999\r\n", "command 1: not the head of an argument"},
 	} {
 		stdout, stderr, status := run(t, d.Socket, c.text, "import", "--format", c.format)
@@ -132,8 +134,8 @@ func TestImportSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%q: exit status %d, %q", c.text, status, stderr)
 		}
 	}
-	_, stderr, status := run(t, d.Socket, "SET a x\r\nINCR a\r\n# \r\nSET b 2\r\nNONSENSE\r\n", "--pipe")
-	if status != 3 || !strings.Contains(stderr, "kvctl: command 2: value is not an integer") || !strings.Contains(stderr, "command 5: unknown command") {
+	_, stderr, status := run(t, d.Socket, "SET a x\r\n# a note\r\n\r\nINCR a\r\nSET b 2\r\nNONSENSE\r\n", "--pipe")
+	if status != 3 || !strings.Contains(stderr, "kvctl: line 4: value is not an integer") || !strings.Contains(stderr, "kvctl: line 6: unknown command") {
 		t.Errorf("refused commands: exit status %d, %q", status, stderr)
 	}
 	if b := must(t, d.Socket, "", "GET", "b"); b != "2\n" {

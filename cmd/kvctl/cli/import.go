@@ -36,7 +36,9 @@ A JSON line is {"key":"name","value":"Rojalin"}, with "expires" in milliseconds
 since 1970 and, for bytes that are not UTF-8, "encoding" and "key_encoding"
 "base64". CSV has the columns key, value, expires and encoding.
 
-A command that the server refuses is named by its line, and the others go on.
+A command that the server refuses is named by its line, or by its number where a
+file is in the form of the protocol, and the others go on. Lines that begin with
+# are passed over.
 Mistakes in the file end the load. How far it came stands in FILE.kvctl-resume
 (kvctl-import.kvctl-resume with --from), from where --resume goes on; commands
 at the break may then be carried out twice.
@@ -121,7 +123,7 @@ func (i *importer) source(in *bufio.Reader, r resumption) source {
 	case formatCSV:
 		return newCSVSource(from, r.Columns)
 	}
-	return &respSource{from}
+	return &respSource{reading: from}
 }
 
 // file loads a file.
@@ -182,12 +184,12 @@ func (i *importer) load(src source, total int64, path string, save func(mark) er
 		return err
 	}
 	defer c.Close()
-	l := &loader{app: a, src: src, unit: "line", save: save}
-	switch src.(type) {
+	l := &loader{app: a, src: src, save: save}
+	switch src := src.(type) {
 	case *respSource:
-		l.unit = "command"
-	case *redisSource:
-		l.unit = ""
+		l.unit = src.unit
+	case *jsonSource, *csvSource:
+		l.unit = func() string { return "line" }
 	}
 	result, err := l.run(c, total)
 	if err != nil {

@@ -26,6 +26,7 @@ const (
 // mark is a place in what is loaded, behind n commands.
 type mark struct {
 	n, offset, lines int64
+	line             int64 // where the last of the n begins
 	sum              sum
 	cursor           string
 }
@@ -35,7 +36,7 @@ type loader struct {
 	app  *app
 	src  source
 	pipe *client.Pipe
-	unit string // "line" or "command"
+	unit func() string // what is numbered: "line" or "command"; nil: nothing
 	bar  *progress
 	save func(m mark) error
 
@@ -67,7 +68,7 @@ func (l *loader) run(c *client.Conn, total int64) (loadResult, error) {
 	if l.pipe, err = c.NewPipe(l.refused); err != nil {
 		return loadResult{}, err // the connection was lost before anything was sent
 	}
-	l.note()
+	l.note(0)
 	l.bar = l.app.progress(total, func() state {
 		return state{done: l.bytes.Load(), keys: l.pipe.Answered(), bytes: l.bytes.Load(), bad: l.bad.Load()}
 	})
@@ -120,6 +121,7 @@ func (l *loader) feed(stop <-chan os.Signal) error {
 			}
 		}
 		wire, n, err := l.src.next(buf[:0])
+		l.step(n) // before it is sent, or its refusal may come first
 		if n > 0 {
 			if err := l.pipe.Send(wire, n); err != nil {
 				return err
@@ -133,7 +135,6 @@ func (l *loader) feed(stop <-chan os.Signal) error {
 		} else if err != nil {
 			return err
 		}
-		l.step(n)
 		if turn%256 != 0 {
 			continue
 		}
@@ -149,24 +150,26 @@ func (l *loader) feed(stop <-chan os.Signal) error {
 	}
 }
 
-// step notes where the source is, as often as numbering needs it.
+// step notes where the source is behind the n commands that are sent next, as
+// often as numbering needs it.
 func (l *loader) step(n int64) {
 	offset, lines := l.src.place()
 	l.bytes.Store(offset)
-	sent := l.pipe.Sent()
+	sent := l.pipe.Sent() + n
 	l.mu.Lock()
 	last := l.marks[len(l.marks)-1]
 	l.mu.Unlock()
-	if lines-last.lines != sent-last.n || sent-last.n >= markEvery || n > 1 {
-		l.note()
+	if n > 0 && (lines-last.lines != sent-last.n || sent-last.n >= markEvery || n > 1) {
+		l.note(n)
 	}
 }
 
-// note sets a mark and drops those behind which all is answered.
-func (l *loader) note() {
+// note sets a mark behind the n commands that are sent next, and drops those
+// behind which all is answered.
+func (l *loader) note(n int64) {
 	offset, lines := l.src.place()
 	got, _ := l.src.totals()
-	m := mark{n: l.pipe.Sent(), offset: offset, lines: lines, sum: got}
+	m := mark{n: l.pipe.Sent() + n, offset: offset, lines: lines, sum: got, line: l.src.began()}
 	if at, ok := l.src.(interface{ cursor() string }); ok {
 		m.cursor = at.cursor()
 	}
@@ -184,7 +187,10 @@ func (l *loader) line(n int64) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := sort.Search(len(l.marks), func(i int) bool { return l.marks[i].n > n })
-	if i == 0 {
+	switch {
+	case i < len(l.marks) && l.marks[i].n == n+1: // there are lines without a command before it
+		return l.marks[i].line
+	case i == 0:
 		return n + 1
 	}
 	return l.marks[i-1].lines + n - l.marks[i-1].n + 1
@@ -195,8 +201,8 @@ func (l *loader) refused(n int64, err *client.ServerError) {
 	switch bad := l.bad.Add(1); {
 	case bad <= complaints:
 		place := ""
-		if l.unit != "" {
-			place = fmt.Sprintf("%s %d: ", l.unit, l.line(n))
+		if l.unit != nil {
+			place = fmt.Sprintf("%s %d: ", l.unit(), l.line(n))
 		}
 		l.tell(place + strings.TrimPrefix(err.Error(), "ERR "))
 	case bad == complaints+1:

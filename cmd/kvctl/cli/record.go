@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -216,6 +217,9 @@ type source interface {
 	next(b []byte) (wire []byte, n int64, err error)
 	// place is how many bytes of the file were used, and lines or commands.
 	place() (offset, lines int64)
+	// began is the line, or the number of the command, where the last one that
+	// was given begins.
+	began() int64
 	// records are those that the last next gave, where the source knows.
 	records() []record
 	// totals are what was counted, and what the file says it holds.
@@ -236,6 +240,7 @@ type reading struct {
 	in     *bufio.Reader
 	offset int64
 	lines  int64
+	begins int64 // the line of the last command; 0: the last line
 	sum    sum
 	want   *jsonTotals
 	given  []record
@@ -254,6 +259,8 @@ func (c *reading) give(b []byte, r record) ([]byte, int64, error) {
 }
 
 func (c *reading) place() (int64, int64) { return c.offset, c.lines }
+
+func (c *reading) began() int64 { return cmp.Or(c.begins, c.lines) }
 
 func (c *reading) totals() (sum, *jsonTotals) { return c.sum, c.want }
 
@@ -378,6 +385,7 @@ func (s *csvSource) next(b []byte) ([]byte, int64, error) {
 	if err != nil {
 		return b, 0, err
 	}
+	s.begins = s.lines
 	for _, field := range fields {
 		s.lines += int64(strings.Count(field, "\n"))
 	}

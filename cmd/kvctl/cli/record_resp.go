@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"io"
 	"strconv"
+	"strings"
+	"sync/atomic"
 
 	"kvstored/pkg/client"
 )
@@ -16,6 +18,17 @@ const respLimit = 512 << 20
 // They are passed on as they are; only their bounds are looked for.
 type respSource struct {
 	reading
+	begun bool        // a command was read
+	lined atomic.Bool // the first was a plain line: lines are counted, else commands
+	early int64       // lines without a command before the next one
+}
+
+// unit is what is counted.
+func (s *respSource) unit() string {
+	if s.lined.Load() {
+		return "line"
+	}
+	return "command"
 }
 
 func (s *respSource) next(b []byte) ([]byte, int64, error) {
@@ -26,11 +39,12 @@ func (s *respSource) next(b []byte) ([]byte, int64, error) {
 	if err != nil && err != io.EOF {
 		return b, 0, err
 	}
-	s.lines++
 	begin := len(b)
 	if line[0] != '*' {
 		return s.inline(b, line)
 	}
+	s.begun = true
+	s.lines++
 	n, ok := respNumber(line, '*')
 	if !ok || n > 1<<20 {
 		return b, 0, s.badCommand("not the head of a command: " + shorten(string(bytes.TrimSpace(line))))
@@ -50,19 +64,28 @@ func (s *respSource) next(b []byte) ([]byte, int64, error) {
 
 // badCommand is a mistake in the present command.
 func (s *respSource) badCommand(what string) error {
-	return badInput{"command " + strconv.FormatInt(s.lines, 10), what}
+	return badInput{s.unit() + " " + strconv.FormatInt(s.lines, 10), what}
 }
 
 // inline passes a plain line on, as an array: a line has a limit of its own.
 func (s *respSource) inline(b, line []byte) ([]byte, int64, error) {
 	s.offset += int64(len(line))
+	text := strings.TrimSpace(string(line))
+	if text == "" || text[0] == '#' { // append-only files have notes of the time
+		s.early++
+		return b, 0, nil
+	}
+	if !s.begun {
+		s.begun = true
+		s.lined.Store(true)
+	}
+	if s.lines++; s.lined.Load() {
+		s.lines += s.early
+	}
+	s.early = 0
 	words, err := split(string(bytes.TrimRight(line, "\r\n")))
 	if err != nil {
 		return b, 0, s.badCommand(err.Error())
-	}
-	if len(words) == 0 {
-		s.lines--
-		return b, 0, nil
 	}
 	args := make([][]byte, len(words))
 	for i, w := range words {
