@@ -51,6 +51,19 @@ func TestKeysComplete(t *testing.T) {
 	}
 }
 
+// The script for bash works without the package bash-completion.
+func TestBashAlone(t *testing.T) {
+	const script = `source <("$1" completion bash)
+compopt() { :; } # there is no completion under way
+PATH=$(dirname "$1"):$PATH COMP_WORDS=(kvctl doc) COMP_CWORD=1 COMP_LINE='kvctl doc' COMP_POINT=9 COMP_TYPE=9
+__start_kvctl
+echo "${COMPREPLY[@]}"`
+	cmd := exec.Command("bash", "--norc", "--noprofile", "-c", script, "bash", daemontest.Control(t))
+	if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "doctor" {
+		t.Errorf("%v: it offers %q", err, out)
+	}
+}
+
 // control runs kvctl and fails the test if it fails.
 func control(t *testing.T, socket string, args ...string) {
 	t.Helper()

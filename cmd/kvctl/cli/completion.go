@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 
@@ -29,11 +30,30 @@ installations. Completing never starts a daemon.`,
 	}
 }
 
+// bashWords is how the script for bash takes the line apart, and
+// bashWordsAlone how it does that where the package bash-completion is missing:
+// keys with a colon are not completed then, all else is.
+const (
+	bashWords      = `    _get_comp_words_by_ref "$@" cur prev words cword` + "\n"
+	bashWordsAlone = `    if declare -F _get_comp_words_by_ref >/dev/null 2>&1; then
+        _get_comp_words_by_ref "$@" cur prev words cword
+    else
+        words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
+        cur=${words[cword]} prev=${words[cword-1]}
+    fi
+`
+)
+
 // WriteCompletion writes the completion script of a shell.
 func WriteCompletion(root *cobra.Command, shell string, w io.Writer) error {
 	switch shell {
 	case "bash":
-		return root.GenBashCompletionV2(w, true)
+		var script bytes.Buffer
+		if err := root.GenBashCompletionV2(&script, true); err != nil {
+			return err
+		}
+		_, err := w.Write(bytes.Replace(script.Bytes(), []byte(bashWords), []byte(bashWordsAlone), 1))
+		return err
 	case "zsh":
 		return root.GenZshCompletion(w)
 	case "fish":
