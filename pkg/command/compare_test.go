@@ -81,6 +81,8 @@ func TestDigests(t *testing.T) {
 		b.want("+OK\r\n", "SET", "k", "v", "IFDNE", "0123456789abcdef")
 		b.want(":1\r\n", "DELEX", "k", "IFDNE", "no digest at all")
 		const wrong = "-ERR must be exactly 16 hexadecimal characters\r\n"
+		b.want(wrong, "SET", "refused", "v", "IFDNE", "short")
+		b.want("$-1\r\n", "GET", "refused")
 		b.want(wrong, "SET", "k", "v", "IFDEQ", "123456789abcdef")
 		b.want(wrong, "DELEX", "k", "IFDNE", "00123456789abcdef")
 	}
