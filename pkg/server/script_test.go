@@ -196,6 +196,19 @@ func TestScriptsStayWithinBounds(t *testing.T) {
 	c.say(evalLine("local t = {} t[1] = t return t")+"PING\r\n", strings.Repeat("*1\r\n", 1001)+"-ERR reached lua stack limit\r\n+PONG\r\n")
 }
 
+// TestAPatternIsEnded: one that tries its ways for years hears SCRIPT KILL.
+func TestAPatternIsEnded(t *testing.T) {
+	srv, path := start(t, "hash", reactor.Limits{})
+	srv.SetBusyAfter(10 * time.Millisecond)
+	run, other := call(t, path), call(t, path)
+	io.WriteString(run, evalLine("return string.find(string.rep('a', 60), string.rep('a-', 60) .. 'b')"))
+	untilBusy(other)
+	other.say("SCRIPT KILL\r\n", "+OK\r\n")
+	if line, err := run.r.ReadString('\n'); err != nil || !strings.Contains(line, "Script killed by user") {
+		t.Errorf("%q, %v", line, err)
+	}
+}
+
 // TestManyScripts: of those that come with EVAL only the last ones are kept.
 func TestManyScripts(t *testing.T) {
 	srv, path := start(t, "hash", reactor.Limits{})
