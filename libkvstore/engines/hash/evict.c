@@ -208,8 +208,8 @@ uint64_t evict_ahead(struct kv_store *st, int64_t now, uint64_t budget, struct k
 		if (evict_bytes(st, &hunt, over, budget) && !hunt.failed)
 			*more |= excess(st->h) != 0;
 	} else if (UNLIKELY(evicts(st->h) && before > st->h->max_memory)) {
-		make_whole(st, &hunt, 0); /* a start took what was there, or the limit was made lower */
-		*more |= st->h->committed < before;
+		make_whole(st, &hunt, 64 * KIB); /* a start took what was there, or the limit was made lower */
+		*more |= st->h->committed < before || hunt.used >= LEAST_WORK;
 	}
 	return hunt.used;
 }
