@@ -108,13 +108,11 @@ func (h *Host) BeginSync() {
 	}
 }
 
-// EndSync takes the outcome of a sync, if there is one, and tells the engine.
-// The lane is held.
+// EndSync takes the outcome of a sync, if there is one, tells the engine, and
+// silences the bell. An exchange may have taken the outcome; then the bell was for
+// whom that outcome concerns. The lane is held.
 func (h *Host) EndSync() {
-	if h.syncs.running == 0 {
-		return
-	}
-	if done, errno := h.syncs.thread.end(false); done {
+	if done, errno := h.syncs.thread.end(false); done && h.syncs.running != 0 {
 		h.endSync(errno)
 	}
 }

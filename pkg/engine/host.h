@@ -114,7 +114,7 @@ int kvh_syncer_bell(const struct kvh_syncer *syncer); /* eventfd: readable when 
 int kvh_syncer_begin(struct kvh_syncer *syncer, const struct kv_commit *commit);
 
 /* Whether the sync that was begun is done; *error is then 0 or the errno of the first
- * that failed.  Waits for that if asked to. */
+ * that failed.  Waits for that if asked to; else it silences the bell. */
 int kvh_syncer_end(struct kvh_syncer *syncer, int wait, int *error);
 
 /* For tests: the next sync fails with this errno without being tried. */

@@ -132,3 +132,28 @@ func TestClosedFilesAreNotSynced(t *testing.T) {
 		}
 	}
 }
+
+// Who waits for a sync himself leaves the bell ringing for those who wait for it.
+func TestBellRingsThoughTheEndIsTaken(t *testing.T) {
+	h := keeps(t, t.TempDir(), enginetest.Build(t, "hash"))
+	t.Cleanup(h.Close)
+	rings := func() bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(h.SyncBell()), Events: unix.POLLIN}}, 0)
+		return err == nil && n == 1
+	}
+	put(t, h, "a", "1")
+	h.Lock()
+	defer h.Unlock()
+	mark, err := h.Commit(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.BeginSync()
+	h.awaitSync()
+	if done, _ := h.Synced(); done < mark || !rings() {
+		t.Errorf("mark %d is done at %d, the bell rings: %v", mark, done, rings())
+	}
+	if h.EndSync(); rings() {
+		t.Error("the bell rings on")
+	}
+}

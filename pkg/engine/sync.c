@@ -174,9 +174,10 @@ int kvh_syncer_end(struct kvh_syncer *s, int wait, int *error)
 	if (done) {
 		*error = s->error;
 		s->state = IDLE;
-		if (read(s->bell, &count, sizeof count) < 0)
-			errno = 0; /* it was silent already */
 	}
+	/* Who waited has not told those that the bell is for. */
+	if (!wait && read(s->bell, &count, sizeof count) < 0)
+		errno = 0; /* it was silent already */
 	pthread_mutex_unlock(&s->lock);
 	return done;
 }
