@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,22 +56,18 @@ func heapHeld() uint64 {
 	return sum
 }
 
-// cgroupMemory is the lowest memory.max or memory.high from this process's
-// control group upwards, or 0 when there is none.
+// cgroupMemory is the lowest limit of memory from this process's control group
+// upwards, or 0 when there is none.
 func cgroupMemory(mount, self string) int64 {
-	text, err := os.ReadFile(self)
-	if err != nil {
-		return 0
-	}
-	group, ok := strings.CutPrefix(strings.TrimSpace(string(text)), "0::")
-	if !ok || strings.Contains(group, "\n") {
+	g, ok := memoryGroup(mount, self)
+	if !ok {
 		return 0
 	}
 	var lowest int64
-	for dir := filepath.Clean("/" + group); ; dir = filepath.Dir(dir) {
-		for _, file := range []string{"memory.max", "memory.high"} {
-			limit := readLimit(filepath.Join(mount, dir, file))
-			if limit > 0 && (lowest == 0 || limit < lowest) {
+	for dir := g.path; ; dir = filepath.Dir(dir) {
+		for _, file := range g.limits {
+			limit := readLimit(filepath.Join(g.mount, dir, file))
+			if limit > 0 && limit < unlimited && (lowest == 0 || limit < lowest) {
 				lowest = limit
 			}
 		}
@@ -78,6 +75,37 @@ func cgroupMemory(mount, self string) int64 {
 			return lowest
 		}
 	}
+}
+
+// unlimited is from where on the old hierarchy means no limit: it has no word
+// for it, but the largest number of whole pages.
+const unlimited = 1 << 62
+
+// group is a control group that counts memory: where its hierarchy is mounted,
+// where in it this process is, and the files with limits.
+type group struct {
+	mount, path string
+	limits      []string
+}
+
+// memoryGroup finds this process's. A machine with the old hierarchies of
+// controllers has memory in one of its own.
+func memoryGroup(mount, self string) (g group, ok bool) {
+	text, err := os.ReadFile(self)
+	if err != nil {
+		return group{}, false
+	}
+	for line := range strings.Lines(string(text)) {
+		part := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		switch {
+		case len(part) < 3:
+		case slices.Contains(strings.Split(part[1], ","), "memory"):
+			return group{filepath.Join(mount, "memory"), filepath.Clean("/" + part[2]), []string{"memory.limit_in_bytes"}}, true
+		case part[0] == "0" && part[1] == "":
+			g, ok = group{mount, filepath.Clean("/" + part[2]), []string{"memory.max", "memory.high"}}, true
+		}
+	}
+	return g, ok
 }
 
 // readLimit reads a number from a file of a control group; "max" gives 0.

@@ -24,6 +24,11 @@ func TestCgroupMemory(t *testing.T) {
 		"system.slice/a.service/memory.high": "900000\n",
 		"system.slice/b.service/memory.max":  "2000000\n",
 		"c.slice/memory.max":                 "max\n",
+
+		"memory/memory.limit_in_bytes":             "9223372036854771712\n",
+		"memory/old.slice/memory.limit_in_bytes":   "3000000\n",
+		"memory/old.slice/a/memory.limit_in_bytes": "9223372036854771712\n",
+		"memory/free.slice/memory.limit_in_bytes":  "9223372036854771712\n",
 	} {
 		path := filepath.Join(mount, name)
 		os.MkdirAll(filepath.Dir(path), 0o755)
@@ -37,8 +42,9 @@ func TestCgroupMemory(t *testing.T) {
 		"0::/system.slice/b.service\n": 1000000,
 		"0::/c.slice\n":                0,
 		"0::/../..\n":                  0,
-		"1:memory:/x\n0::/c.slice\n":   0, // the old hierarchy
-		"":                             0,
+		"4:cpu,memory:/old.slice/a\n0::/system.slice/a.service\n": 3000000, // the old hierarchy
+		"0::/system.slice/a.service\n4:memory:/free.slice\n":      0,
+		"": 0,
 	} {
 		if err := os.WriteFile(self, []byte(group), 0o644); err != nil {
 			t.Fatal(err)

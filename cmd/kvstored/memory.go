@@ -80,6 +80,9 @@ func machineMemory() int64 {
 func (d *daemon) limitInLane(conf *config.Config) error {
 	err := d.host.SetLimitInLane(d.memoryLimit(conf, d.others.Load()))
 	d.noteLimit()
+	if d.srv != nil {
+		d.srv.KeepHouse()
+	}
 	return err
 }
 
@@ -147,29 +150,26 @@ func abs(n int64) int64 { return max(n, -n) }
 
 // groupDir is the directory of this process's control group, or "".
 func groupDir(mount, self string) string {
-	text, err := os.ReadFile(self)
-	if err != nil {
+	g, ok := memoryGroup(mount, self)
+	if !ok {
 		return ""
 	}
-	group, ok := strings.CutPrefix(strings.TrimSpace(string(text)), "0::")
-	if !ok || strings.Contains(group, "\n") {
-		return ""
-	}
-	return filepath.Join(mount, filepath.Clean("/"+group))
+	return filepath.Join(g.mount, g.path)
 }
 
 // unreclaimable is the bytes of a control group that the kernel cannot take
-// back by itself: memory of processes, shared memory and the kernel's own.
+// back by itself: memory of processes, shared memory and the kernel's own. The
+// old hierarchy calls the first rss and has the last in a file of its own.
 func unreclaimable(dir string) (int64, bool) {
 	text, err := os.ReadFile(filepath.Join(dir, "memory.stat"))
 	if dir == "" || err != nil {
 		return 0, false
 	}
-	var sum int64
+	sum := readLimit(filepath.Join(dir, "memory.kmem.usage_in_bytes"))
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		name, number, _ := strings.Cut(lines.Text(), " ")
 		switch name {
-		case "anon", "shmem", "kernel_stack", "pagetables", "sock", "percpu", "slab_unreclaimable":
+		case "anon", "rss", "shmem", "kernel_stack", "pagetables", "sock", "percpu", "slab_unreclaimable":
 			n, err := strconv.ParseInt(number, 10, 64)
 			if err != nil {
 				return 0, false

@@ -50,6 +50,15 @@ func TestUnreclaimable(t *testing.T) {
 	if n, ok := unreclaimable(dir); !ok || n != 134 {
 		t.Errorf("got %d, %v", n, ok)
 	}
+	old := t.TempDir()
+	for name, text := range map[string]string{"memory.stat": "cache 5000\nrss 100\nshmem 20\ntotal_rss 100\n", "memory.kmem.usage_in_bytes": "14\n"} {
+		if err := os.WriteFile(filepath.Join(old, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, ok := unreclaimable(old); !ok || n != 134 {
+		t.Errorf("the old hierarchy: %d, %v", n, ok)
+	}
 	if _, ok := unreclaimable(filepath.Join(dir, "none")); ok {
 		t.Error("found what is not there")
 	}

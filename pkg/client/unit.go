@@ -35,7 +35,7 @@ func (u unit) managed() bool {
 
 // show asks systemd for what matters about NAME.kind; empty where it does not answer.
 func (u unit) show(kind string) map[string]string {
-	args := []string{"show", "--property=LoadState,ActiveState,UnitFileState,Result,ExecMainPID,ExecMainStatus,StateDirectory,FragmentPath,DropInPaths,NeedDaemonReload", u.name + "." + kind}
+	args := []string{"show", "--property=LoadState,ActiveState,UnitFileState,Result,ExecMainPID,ExecMainStatus,StateDirectory,FragmentPath,DropInPaths,NeedDaemonReload,MemoryMax", u.name + "." + kind}
 	if u.user {
 		args = append([]string{"--user"}, args...)
 	}

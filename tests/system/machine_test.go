@@ -26,6 +26,7 @@ type machine struct {
 	nspawn *exec.Cmd
 	exited chan struct{} // closed when nspawn has ended
 	leader int           // the host's pid of the container's first process
+	groups []string      // control groups of its own, of the old hierarchies
 }
 
 // bootScript starts a container where no system bus is to be had: a private
@@ -36,13 +37,19 @@ exec systemd-nspawn -q -D "$0" --register=no --keep-unit --private-network --boo
 // boot starts a machine of the suite; it ends with the test.
 func boot(t *testing.T, suite string) *machine {
 	t.Helper()
+	return bootIn(t, suite, nil)
+}
+
+// bootIn is boot, in control groups of the old hierarchies, if there are any.
+func bootIn(t *testing.T, suite string, groups []string) *machine {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("containers need root; fix: sudo --preserve-env=PATH make test-system")
 	}
 	sweep(t)
 	lower := cachedRoot(t, suite)
 	start := time.Now()
-	m := &machine{t: t, suite: suite, exited: make(chan struct{})}
+	m := &machine{t: t, suite: suite, exited: make(chan struct{}), groups: groups}
 	m.dir = filepath.Join(cacheDir(), fmt.Sprintf("run-%d-%s-%d", os.Getpid(), suite, start.UnixNano()))
 	m.root = filepath.Join(m.dir, "root")
 	for _, d := range []string{"upper", "work", "root"} {
@@ -82,8 +89,12 @@ func (m *machine) start() {
 		m.t.Fatal(err)
 	}
 	defer console.Close()
-	m.nspawn = exec.Command("unshare", "-m", "sh", "-c", bootScript, m.root)
-	m.nspawn.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
+	script, unified := bootScript, "1"
+	for _, group := range m.groups {
+		script, unified = "echo $$ >"+group+"/cgroup.procs && "+script, "0"
+	}
+	m.nspawn = exec.Command("unshare", "-m", "sh", "-c", script, m.root)
+	m.nspawn.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="+unified)
 	m.nspawn.Stdout, m.nspawn.Stderr = console, console
 	m.nspawn.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := m.nspawn.Start(); err != nil {

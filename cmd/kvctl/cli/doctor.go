@@ -252,19 +252,6 @@ func (p *patient) number(setting string) int {
 	return n
 }
 
-// checkMemory compares what is used with the limit.
-func (p *patient) checkMemory() {
-	limit, used := p.info.number("maxmemory"), p.info.number("used_memory")
-	switch {
-	case limit > 0 && used > 0.9*limit:
-		p.found("memory", statusWarning, fmt.Sprintf("%s of %s are used", size(int64(used)), size(int64(limit))), "near the limit keys are evicted or writes refused ("+p.info["maxmemory_policy"]+")", "a higher MaxMemory= in kvstored.conf; what is big: kvctl keys")
-	case limit > 0:
-		p.found("memory", statusOK, fmt.Sprintf("%s of %s are used", size(int64(used)), size(int64(limit))), "", "")
-	default:
-		p.found("memory", statusOK, size(int64(used))+" are used; no limit is set", "", "")
-	}
-}
-
 // findingIndent is where the text of a finding begins.
 const findingIndent = 21
 
