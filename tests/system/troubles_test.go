@@ -21,6 +21,7 @@ func TestTroubles(t *testing.T) {
 			m.group("3 settings changed over the socket", m.setsConfig)
 			m.group("4 one trouble at a time, by the doctor", m.doctors)
 			m.group("5 another engine's data", m.refusesOthersData)
+			m.group("6 every command of the manual", m.followsManual)
 		})
 	}
 }
