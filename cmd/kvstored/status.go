@@ -21,7 +21,7 @@ const (
 // keepTold tells systemd the figures, and that the serving path works: the
 // watchdog is fed only by an answer that came through it.
 func (d *daemon) keepTold(ctx context.Context) {
-	figures := time.NewTimer(figuresSoon)
+	figures := time.NewTimer(figuresBusy)
 	defer figures.Stop()
 	var watchdog <-chan time.Time
 	if d.watch > 0 {
