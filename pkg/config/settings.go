@@ -106,8 +106,8 @@ var Settings = []Setting{
 		Doc: "How much memory the data may take, with its index and what lies unused between; 0 stands for " +
 			"no limit. A percentage is of the least that the control group of the service (MemoryMax=, " +
 			"MemoryHigh=) and the machine have. Buffers of clients come on top. Where the control group has a " +
-			"limit, the data is kept far enough below it for what else the daemon needs, whatever is set here: " +
-			"keys go, or writes are refused, before the kernel would end the daemon.",
+			"limit, the data is kept far enough below it for what else the daemon needs, however much is set here: " +
+			"keys go, or writes are refused, before the kernel would end the daemon. With 0 nothing of it is done.",
 		field: func(c *Config) any { return &c.MaxMemory },
 	}, {
 		Name: "MaxMemoryPolicy", Kind: KindChoice, Default: "noeviction", Reload: true, Live: true,
