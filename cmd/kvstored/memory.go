@@ -80,9 +80,6 @@ func machineMemory() int64 {
 func (d *daemon) limitInLane(conf *config.Config) error {
 	err := d.host.SetLimitInLane(d.memoryLimit(conf, d.others.Load()))
 	d.noteLimit()
-	if d.srv != nil {
-		d.srv.KeepHouse()
-	}
 	return err
 }
 
