@@ -110,7 +110,7 @@ const keptOps = 1 << 15
 
 // Batch is the operations of one tick. See the package comment for ownership.
 type Batch struct {
-	ops           []Op // view of all MaxOps
+	ops           []Op // view of all there is room for
 	n             int
 	writes        int
 	note, noteNew bool // see Note
@@ -124,14 +124,17 @@ type Batch struct {
 }
 
 // New returns an empty batch. Close gives its memory back.
-func New() *Batch {
-	mem := mustMap(4096 + MaxOps*int(unsafe.Sizeof(Op{})))
+func New() *Batch { return NewFor(MaxOps) }
+
+// NewFor returns an empty batch of at most n operations.
+func NewFor(n int) *Batch {
+	mem := mustMap(4096 + n*int(unsafe.Sizeof(Op{})))
 	base := unsafe.Pointer(unsafe.SliceData(mem))
 	b := &Batch{
 		mem:     mem,
 		head:    (*Header)(base),
 		events:  (*Events)(unsafe.Add(base, 1024)),
-		ops:     unsafe.Slice((*Op)(unsafe.Add(base, 4096)), MaxOps),
+		ops:     unsafe.Slice((*Op)(unsafe.Add(base, 4096)), n),
 		Reply:   NewSink(),
 		Scratch: NewSink(),
 	}
@@ -169,7 +172,7 @@ func (b *Batch) Len() int    { return b.n }
 func (b *Batch) Writes() int { return b.writes }
 
 // Room is how many more operations fit.
-func (b *Batch) Room() int { return MaxOps - b.n }
+func (b *Batch) Room() int { return len(b.ops) - b.n }
 
 // Op is operation i, 0 <= i < Len.
 func (b *Batch) Op(i int) *Op {
@@ -217,7 +220,7 @@ func (b *Batch) Seal(from, to int, now int64) uintptr {
 
 // add returns the index and the zeroed next operation.
 func (b *Batch) add(code uint16, space uint32, key []byte) (int, *Op) {
-	if b.n == MaxOps {
+	if b.n == len(b.ops) {
 		panic("batch: full; ask Room first")
 	}
 	i := b.n

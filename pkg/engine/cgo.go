@@ -306,8 +306,8 @@ func (s syncer) close()    { C.kvh_syncer_free(s.c) }
 func (s syncer) bell() int { return int(C.kvh_syncer_bell(s.c)) }
 
 // begin starts to sync what c asks for.
-func (s syncer) begin(c *commitment) unix.Errno {
-	return unix.Errno(C.kvh_syncer_begin(s.c, &c.c))
+func (s syncer) begin(c *commitment) {
+	C.kvh_syncer_begin(s.c, &c.c)
 }
 
 // end tells whether the sync is done and how it went.

@@ -70,7 +70,7 @@ func (h *Host) commit(flags uint32) (mark uint64, err error) {
 		g.committed = c.mark()
 		s.mark++
 		s.last, s.owner, s.again = c, g, c.again()
-	} else if s.owner == g { // nothing new, but descriptors of before may be closed
+	} else if s.owner != nil && s.owner.owner() == g { // nothing new, but descriptors of before may be closed
 		s.last, s.again = c, c.again()
 	}
 	if st != batch.OK {
@@ -103,9 +103,7 @@ func (h *Host) BeginSync() {
 	}
 	s.running, s.engine, s.runningOf = s.mark, s.last.mark(), s.owner
 	s.owner, s.again = nil, false
-	if errno := s.thread.begin(&s.last); errno != 0 {
-		h.endSync(errno)
-	}
+	s.thread.begin(&s.last)
 }
 
 // EndSync takes the outcome of a sync, if there is one, tells the engine, and
@@ -150,6 +148,7 @@ func (h *Host) holdSyncs() { h.syncs.held = true }
 // asks for, cover all that was committed before. The lane is held, the syncs too.
 func (h *Host) switchSyncs(g *generation, made commitment) {
 	s := &h.syncs
+	s.saving, s.notSaved = made.saving()
 	s.last, s.owner, s.again = made, g, made.again()
 	switch {
 	case made.pending():
@@ -192,6 +191,9 @@ func (h *Host) settle(g *generation, thread syncer, lock sync.Locker) error {
 			return nil
 		}
 		if _, errno = thread.end(true); errno != 0 {
+			lock.Lock()
+			g.syncErrno = int(errno) // if it goes on serving, it is to know
+			lock.Unlock()
 			return fmt.Errorf("engine %s: sync %s: %w", g.lib.info.Name, g.dir, errno)
 		}
 		lock.Lock()
@@ -208,9 +210,7 @@ func (g *generation) beginSettling(thread syncer, lock sync.Locker, errno unix.E
 	defer lock.Unlock()
 	c, st := g.store.commit(commitSync, g.synced, int(errno))
 	if st == batch.OK && c.pending() {
-		if e := thread.begin(&c); e != 0 {
-			st = batch.IOError
-		}
+		thread.begin(&c)
 	}
 	return c, st
 }

@@ -11,6 +11,9 @@ import (
 // compareItems has the entries of a slice of the old store read from the new one,
 // where they must be the same. The lane is held.
 func (c *copying) compareItems(j *parcel) (used bool, err error) {
+	if err := c.tooMany(j); err != nil {
+		return false, err
+	}
 	j.scan.Items(func(it *batch.Item) bool {
 		j.put.Get(it.Space, it.KeyBytes())
 		j.bytes += int(it.KeyLen + it.ValueLen)
@@ -74,6 +77,9 @@ func (c *copying) compare(it *batch.Item, got *batch.Op) error {
 // one. What it lacks may have gone since the slice was read: then the new one must
 // lack it, too, when it has come so far. The lane is held.
 func (c *copying) findExtras(j *parcel) (used bool, err error) {
+	if err := c.tooMany(j); err != nil {
+		return false, err
+	}
 	b := j.reread
 	j.scan.Items(func(it *batch.Item) bool {
 		b.Meta(it.Space, it.KeyBytes())

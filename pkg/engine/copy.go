@@ -202,7 +202,7 @@ func (c *copying) switchOver() error {
 	c.h.keepTo(c.s.limit())
 	c.h.switchSyncs(c.next, made)
 	c.h.pins.replaced(c.old, c.next)
-	if c.old.lib.info.Has(CapScan) && c.s.copied == 0 {
+	if st, err := c.figures(c.old, batch.SpaceAll); c.old.lib.info.Has(CapScan) && err == nil && st.Entries == 0 {
 		c.h.wrote = false
 	}
 	return nil
@@ -319,15 +319,15 @@ func (c *copying) slice(g *generation, visit visitor) (more bool, err error) {
 	}
 	c.s.takeLane()
 	began := time.Now()
+	j.now = c.h.now() // for both stores: what expires between two times would be missed
 	if err == nil {
 		err = c.troubled()
 	}
 	if err == nil && g == c.old {
 		c.giveBack()
-		again, err = c.read(g, j, c.h.now())
+		again, err = c.read(g, j, j.now)
 	}
 	if err == nil && !again && j.scan.Count > 0 {
-		j.now = c.h.now()
 		used, err = visit(j)
 	}
 	if used && err == nil {
@@ -416,8 +416,19 @@ func (c *copying) giveWay(took time.Duration, execs uint64) {
 	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0)
 }
 
+// tooMany refuses an engine that lists more entries in a slice than it was asked for.
+func (c *copying) tooMany(j *parcel) error {
+	if j.scan.Count <= uint64(j.put.Room()) {
+		return nil
+	}
+	return c.unfit(c.old, "list its entries", fmt.Sprintf("a slice has %d, many more than asked for", j.scan.Count))
+}
+
 // copyItems has the entries of a slice put into the new store. The lane is held.
 func (c *copying) copyItems(j *parcel) (used bool, err error) {
+	if err := c.tooMany(j); err != nil {
+		return false, err
+	}
 	j.scan.Items(func(it *batch.Item) bool {
 		if err = c.fits(it.Space, it.KeyBytes(), it.ValueBytes(), it.ValueLen, it.Expiry, it.Tag); err != nil {
 			return false

@@ -11,6 +11,7 @@ const (
 	slicesAhead  = 16       // slices that wait; then the walk does
 	openMost     = 4096     // operations of clients' effects that are kept together
 	openBytes    = 4 << 20  // and bytes
+	parcelOps    = 1 << 16  // operations that there is room for in one
 	togetherMost = 2048     // operations that the new store is given at once
 	feedMost     = 1 << 17  // operations that wait; then clients do
 	feedBytes    = 64 << 20 // and bytes
@@ -31,7 +32,7 @@ type parcel struct {
 }
 
 func newParcel() *parcel {
-	return &parcel{scan: batch.NewScan(), reread: batch.New(), put: batch.New()}
+	return &parcel{scan: batch.NewScan(), reread: batch.NewFor(parcelOps), put: batch.NewFor(parcelOps)}
 }
 
 func (j *parcel) reset() {

@@ -76,6 +76,9 @@ func (e *effects) end() {
 }
 
 func (e *effects) clear(space uint32) error {
+	if e.j != nil && e.j.put.Len() >= openMost {
+		e.end()
+	}
 	if err := e.begin(); err != nil {
 		return err
 	}
@@ -112,12 +115,13 @@ func (e *effects) carryOver() error {
 	if st := c.old.store.exec(j.reread.Seal(from, n, e.now)); st != batch.OK {
 		return c.h.fatal(fmt.Errorf("engine %s failed to carry out a batch: %s", c.old.title(), st))
 	}
-	for i := from; i < n; i++ {
-		op := j.reread.Op(i)
-		if op.Status == batch.OK && op.Pin != 0 {
+	for i := from; i < n; i++ { // of all, also where one of them ends the copy
+		if op := j.reread.Op(i); op.Status == batch.OK && op.Pin != 0 {
 			j.pins = append(j.pins, op.Pin)
 		}
-		if err := c.repeat(j, op); err != nil {
+	}
+	for i := from; i < n; i++ {
+		if err := c.repeat(j, j.reread.Op(i)); err != nil {
 			return err
 		}
 	}

@@ -110,8 +110,8 @@ struct kvh_syncer *kvh_syncer_new(void);             /* NULL: errno says why */
 void kvh_syncer_free(struct kvh_syncer *syncer);     /* after the sync that runs */
 int kvh_syncer_bell(const struct kvh_syncer *syncer); /* eventfd: readable when one is done */
 
-/* Starts to sync duplicates of the commit's descriptors.  0, or an errno. */
-int kvh_syncer_begin(struct kvh_syncer *syncer, const struct kv_commit *commit);
+/* Starts to sync duplicates of the commit's descriptors. */
+void kvh_syncer_begin(struct kvh_syncer *syncer, const struct kv_commit *commit);
 
 /* Whether the sync that was begun is done; *error is then 0 or the errno of the first
  * that failed.  Waits for that if asked to; else it silences the bell. */

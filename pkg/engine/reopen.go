@@ -68,8 +68,12 @@ func (s *swap) closeAndOpen() error {
 	}
 	h.awaitSync()
 	if err := h.settle(s.old, h.syncs.thread, nil); err != nil {
+		h.syncs.lost, h.syncs.owner, h.syncs.again = h.syncs.mark, nil, false
+		_, _ = h.Commit(false) // tells the engine, which goes on serving; an error is its own to tell
 		return refuse(err.Error(), "make room on the disk of "+h.state.path+", then reload again", "%s: the store of %s cannot be closed", s.request.Path, s.old.title())
 	}
+	// Nothing waits any more, whoever opens the store next: not for descriptors that are closed.
+	h.syncs.done, h.syncs.owner, h.syncs.again = h.syncs.mark, nil, false
 	s.old.store.close(false)
 	if err := h.openAgain(s.next, s.old); err != nil {
 		return s.goBack(err)
@@ -77,7 +81,6 @@ func (s *swap) closeAndOpen() error {
 	h.pins.moved(s.old, s.next)
 	h.cur = s.next
 	h.keepTo(s.limit())
-	h.syncs.done, h.syncs.owner, h.syncs.again = h.syncs.mark, nil, false
 	return nil
 }
 

@@ -75,7 +75,8 @@ type swap struct {
 	longest time.Duration
 	spoke   time.Time // last progress
 	copied  uint64
-	unsure  bool // the disk may have the old owner still
+	unsure  bool  // the disk may have the old owner still
+	before  owner // the owner until takeOwnership
 }
 
 // run goes through the states. Whatever fails before the switch leaves the
@@ -269,6 +270,12 @@ func (s *swap) openNext() error {
 	if !s.kept(&s.next.lib.info) {
 		return h.open(s.next, "", false)
 	}
+	if h.state.own == (owner{}) { // else a crash would leave a directory that nobody is said to own
+		info := &s.old.lib.info
+		if err := h.state.give(owner{Engine: info.Name, Format: info.Format}); err != nil {
+			return s.notOwner(err)
+		}
+	}
 	name, err := h.state.newDir()
 	if err != nil {
 		return refuse(err.Error(), "make room and writable for this user: "+h.state.path, "%s: no directory for its data", s.request.Path)
@@ -339,7 +346,7 @@ func (s *swap) takeOwnership() error {
 		if err := s.h.state.rename(); err != nil {
 			return s.notOwner(err)
 		}
-		s.h.state.own = o
+		s.before, s.h.state.own = s.h.state.own, o
 	}
 	return nil
 }
@@ -356,6 +363,9 @@ func (s *swap) keepOwner() unix.Errno {
 		return 0
 	}
 	s.unsure = true
+	if s.next.name == "" && s.h.state.rename() != nil { // back: only the one before has anything on disk
+		_, _ = s.h.state.write(s.before) // rename did not keep it; no more can be done
+	}
 	s.h.Lock()
 	_ = s.ownerUnknown(fmt.Errorf("%w: %w", errOwnerUnknown, err))
 	s.h.Unlock()

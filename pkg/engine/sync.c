@@ -140,26 +140,40 @@ int kvh_syncer_bell(const struct kvh_syncer *s)
 	return s->bell;
 }
 
-int kvh_syncer_begin(struct kvh_syncer *s, const struct kv_commit *commit)
+/* Duplicates the descriptors of a commit; 0, or an errno with none of them open. */
+static int duplicate(struct kv_commit *work)
 {
-	struct kv_commit work = *commit;
+	for (uint32_t i = 0; i < work->fd_count; i++) {
+		int fd = dup(work->fd[i]);
 
-	for (uint32_t i = 0; i < work.fd_count; i++) {
-		work.fd[i] = dup(commit->fd[i]);
-		if (work.fd[i] < 0) {
+		if (fd < 0) {
 			int error = errno;
 
 			while (i-- > 0)
-				close(work.fd[i]);
+				close(work->fd[i]);
 			return error;
 		}
+		work->fd[i] = fd;
 	}
-	pthread_mutex_lock(&s->lock);
-	s->work = work;
-	s->state = BEGUN;
-	pthread_cond_broadcast(&s->changed);
-	pthread_mutex_unlock(&s->lock);
 	return 0;
+}
+
+void kvh_syncer_begin(struct kvh_syncer *s, const struct kv_commit *commit)
+{
+	struct kv_commit work = *commit;
+	int error = duplicate(&work);
+
+	pthread_mutex_lock(&s->lock);
+	if (error == 0) {
+		s->work = work;
+		s->state = BEGUN;
+		pthread_cond_broadcast(&s->changed);
+	} else {
+		s->error = error;
+		s->state = DONE;
+		ring(s->bell);
+	}
+	pthread_mutex_unlock(&s->lock);
 }
 
 int kvh_syncer_end(struct kvh_syncer *s, int wait, int *error)
