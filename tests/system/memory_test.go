@@ -133,7 +133,7 @@ func (m *machine) evictsKeys() {
 	m.unfinished(5, 4<<20, 1200*time.Millisecond) // the daemon looks once a second
 	m.wait("the data to give way to the buffers", time.Minute, func() bool { return m.info("maxmemory") < before-8<<20 })
 	m.says("the data is kept below", journal)
-	if all = m.sets("fourth", 200, 500_000); len(all.refused) > 0 {
+	if all = m.sets("fourth", 40, 200_000); len(all.refused) > 0 {
 		m.t.Errorf("with buffers beside %d writes were refused:\n%.1000s", len(all.refused), all.said)
 	}
 	if m.info("evicted_keys") == 0 {
