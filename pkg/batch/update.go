@@ -1,5 +1,7 @@
 package batch
 
+import "unsafe"
+
 // Func names a function of the host that runs inside an engine's KV_UPDATE.
 // They are written in C, in pkg/engine, which fills the table of addresses.
 type Func uint8
@@ -20,8 +22,7 @@ const (
 	FuncAppend
 	// FuncSetRange puts Value at Offset. Result: new length.
 	FuncSetRange
-	// FuncGetDel removes. Old. For the conformance suite, like WantOld, which looks at what
-	// an engine shows: commands read with a Get, whose value is pinned where it is large.
+	// FuncGetDel removes. Old, unless Got is set. Outcome Absent.
 	FuncGetDel
 	// FuncGetEx sets or removes the expiry. Flags Persist; Expiry. Outcome Absent.
 	FuncGetEx
@@ -169,10 +170,16 @@ type Arg struct {
 	CompareLen uint64
 
 	Function uintptr // of a noted operation: the function that is meant
+	Got      uintptr // *Op, see SetGot; 0: none
 }
 
 // SetValue makes b, off-heap, the operand.
 func (a *Arg) SetValue(b []byte) { a.Value, a.ValueLen = Addr(b), uint64(len(b)) }
+
+// SetGot names the Get of the same key just before, in the same batch, which the
+// reply is made of. Where that could not be answered FuncSet, FuncGetDel and FuncGetEx
+// change nothing: Outcome NoMemory.
+func (a *Arg) SetGot(o *Op) { a.Got = uintptr(unsafe.Pointer(o)) }
 
 // SetCompare makes b, off-heap, what the entry is compared with.
 func (a *Arg) SetCompare(b []byte) { a.Compare, a.CompareLen = Addr(b), uint64(len(b)) }

@@ -32,8 +32,11 @@ type listing struct {
 	seen  map[string]struct{} // of it; nil before
 }
 
-// foundPiece is how much of what was found lies together.
-const foundPiece = 256 << 10
+// How much of what was found lies together: little at first, and at most.
+const (
+	firstPiece = 1 << 10
+	foundPiece = 256 << 10
+)
 
 // step makes the first slice, and all of them where nothing may come between.
 func (k *listing) step(x *Exec, r *Reply) {
@@ -109,7 +112,7 @@ func (k *listing) write(x *Exec) {
 func (k *listing) add(key []byte) {
 	last := len(k.found) - 1
 	if last < 0 || cap(k.found[last])-len(k.found[last]) < len(key)+bulkMost {
-		k.found = append(k.found, make([]byte, 0, max(foundPiece, len(key)+bulkMost)))
+		k.found = append(k.found, make([]byte, 0, max(min(foundPiece, firstPiece<<(2*min(len(k.found), 4))), len(key)+bulkMost)))
 		last++
 	}
 	w := resp.Writer{Buf: k.found[last]}

@@ -63,11 +63,13 @@ func planSet(c *Call) {
 func (c *Call) set(key, value []byte, opts uint32, expiry int64) {
 	switch {
 	case opts&(optConditions|optGet) != 0:
-		c.Reply.Op, c.Reply.Render = c.Batch.Len(), renderSetIf
+		var a *batch.Arg
 		if opts&optGet != 0 {
-			c.getBefore(key)
+			a = c.getBefore(key, batch.FuncSet)
+		} else {
+			c.Reply.Op, a = c.Batch.Update(c.Session.DB, key, batch.FuncSet)
+			c.Reply.Render = renderSetIf
 		}
-		_, a := c.Batch.Update(c.Session.DB, key, batch.FuncSet)
 		a.SetValue(value)
 		a.Expiry, a.Now, a.Flags = expiry, c.Now, setFlags(opts)
 	case expiry != 0 && expiry < c.Now:
@@ -228,18 +230,22 @@ func renderSetIf(w *resp.Writer, b *batch.Batch, r *Reply) {
 	}
 }
 
-// getBefore plans to read the value that the next operation changes or removes,
-// for the reply. An operation of its own: a large value is pinned, and written
-// from where it lies when its entry has gone.
-func (c *Call) getBefore(key []byte) {
+// getBefore plans to read the value that fn then changes or removes, for the
+// reply. An operation of its own: a large value is pinned, and written from where
+// it lies when its entry has gone. What cannot be read is not changed.
+func (c *Call) getBefore(key []byte, fn batch.Func) *batch.Arg {
 	c.Reply.Op = c.Batch.Get(c.Session.DB, key)
 	c.Reply.Render = renderBefore
+	_, a := c.Batch.Update(c.Session.DB, key, fn)
+	a.SetGot(c.Batch.Op(c.Reply.Op))
+	return a
 }
 
 // renderBefore answers with the value that was there before, or null.
 func renderBefore(w *resp.Writer, b *batch.Batch, r *Reply) {
 	got, then := b.Op(r.Op), b.Op(r.Op+1)
-	if failed(w, then, r) || then.Code == batch.Update && noMemory(w, then) {
+	lacks := got.Status != batch.OK && got.Status != batch.NotFound
+	if !lacks && (failed(w, then, r) || noMemory(w, then)) {
 		if got.Status == batch.OK {
 			w.Drop(got.Pin)
 		}
@@ -287,8 +293,7 @@ func (c *Call) setex(opt uint32) {
 func planGetset(c *Call) { c.set(c.Args[1], c.Args[2], optGet, 0) }
 
 func planGetdel(c *Call) {
-	c.getBefore(c.Args[1])
-	c.Batch.Delete(c.Session.DB, c.Args[1])
+	c.getBefore(c.Args[1], batch.FuncGetDel).Now = c.Now
 }
 
 func planGetex(c *Call) {
@@ -307,8 +312,7 @@ func planGetex(c *Call) {
 			return
 		}
 	}
-	c.getBefore(c.Args[1])
-	_, a := c.Batch.Update(c.Session.DB, c.Args[1], batch.FuncGetEx)
+	a := c.getBefore(c.Args[1], batch.FuncGetEx)
 	a.Now, a.Expiry = c.Now, expiry
 	if opts&optPersist != 0 {
 		a.Flags = batch.Persist

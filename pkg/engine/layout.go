@@ -169,5 +169,6 @@ func argLayout() []layout {
 		{"arg.answer", unsafe.Offsetof(a.Answer), unsafe.Offsetof(c.answer)},
 		{"arg.reply", unsafe.Offsetof(a.Reply), unsafe.Offsetof(c.reply)},
 		{"arg.function", unsafe.Offsetof(a.Function), unsafe.Offsetof(c.function)},
+		{"arg.got", unsafe.Offsetof(a.Got), unsafe.Offsetof(c.got)},
 	}
 }

@@ -74,7 +74,7 @@ static int update_set(void *p, const struct kv_entry *entry, struct kv_change *c
 {
 	struct kvh_arg *a = kvh_begin(p, entry);
 
-	if (a->flags & KVH_WANT_OLD && !leave_old(a, entry))
+	if (!kvh_got(a) || (a->flags & KVH_WANT_OLD && !leave_old(a, entry)))
 		return kvh_stop(a, KVH_NO_MEMORY);
 	if (a->flags & KVH_IF_ABSENT && entry->present)
 		return kvh_stop(a, KVH_NOT_DONE);
@@ -267,7 +267,7 @@ static int update_get_del(void *p, const struct kv_entry *entry, struct kv_chang
 	(void)change;
 	if (!entry->present)
 		return kvh_stop(a, KVH_ABSENT);
-	if (!leave_old(a, entry))
+	if (!kvh_got(a) || (a->got == NULL && !leave_old(a, entry)))
 		return kvh_stop(a, KVH_NO_MEMORY);
 	return KV_REMOVE;
 }
@@ -287,6 +287,8 @@ static int update_get_ex(void *p, const struct kv_entry *entry, struct kv_change
 
 	if (!entry->present)
 		return kvh_stop(a, KVH_ABSENT);
+	if (!kvh_got(a))
+		return kvh_stop(a, KVH_NO_MEMORY);
 	if (a->flags & KVH_PERSIST)
 		return entry->expiry == 0 ? KV_KEEP : retime(a, change, 0);
 	return a->expiry == 0 ? KV_KEEP : retime(a, change, a->expiry);

@@ -80,9 +80,12 @@ struct kvh_arg {
 	const char *compare;
 	uint64_t compare_len;
 	kv_update_fn function; /* what noted.c calls */
+	/* The KV_GET of this key just before, which the reply is made of; NULL: none.  When it
+	 * could not be answered the entry stays as it is. */
+	const struct kv_op *got;
 };
 
-_Static_assert(sizeof(struct kvh_arg) == 136, "struct kvh_arg mirrors batch.Arg");
+_Static_assert(sizeof(struct kvh_arg) == 144, "struct kvh_arg mirrors batch.Arg");
 _Static_assert(offsetof(struct kvh_arg, result) == 64, "struct kvh_arg mirrors batch.Arg");
 _Static_assert(offsetof(struct kvh_arg, old) == 80, "struct kvh_arg mirrors batch.Arg");
 _Static_assert(offsetof(struct kvh_arg, reply) == 104, "struct kvh_arg mirrors batch.Arg");
@@ -99,6 +102,12 @@ static inline struct kvh_arg *kvh_begin(void *p, const struct kv_entry *entry)
 	a->old_len = 0;
 	a->old_tag = entry->tag;
 	return a;
+}
+
+/* Whether the value of before, if it is wanted, could be read. */
+static inline int kvh_got(const struct kvh_arg *a)
+{
+	return a->got == NULL || a->got->status == KV_OK || a->got->status == KV_NOT_FOUND;
 }
 
 /* Leaves `outcome` and the entry as it is. */

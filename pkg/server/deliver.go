@@ -167,4 +167,7 @@ func (w *worker) renderOne(r *command.Reply) {
 	if r.Muted {
 		w.mute(&w.out, at, refs)
 	}
+	if len(w.out.Buf) == at && len(w.out.Refs) == refs {
+		w.silent++
+	}
 }

@@ -56,7 +56,7 @@ func (h *hotKeys) see(b *batch.Batch, from, to int, now int64) {
 	}
 	at := from + h.skip
 	for ; at < to; at += h.gap() {
-		if op := b.Op(at); op.Code != batch.Clear {
+		if op := b.Op(at); op.Code != batch.Clear && op.KeyLen <= usageKeyLength {
 			h.count(op.Space, op.KeyBytes())
 		}
 	}

@@ -82,7 +82,7 @@ var namesByCommand = map[string]eventNames{
 	"move":        {changed: event{command.EventGeneric, "move_to"}, removed: event{command.EventGeneric, "move_from"}, anew: true},
 	"set":         {changed: event{command.EventString, "set"}, misses: true},
 	"getset":      {changed: event{command.EventString, "set"}, misses: true},
-	"getdel":      {misses: true},
+	"getdel":      {misses: true, firstOnly: true},
 	"getex":       {misses: true, firstOnly: true},
 }
 

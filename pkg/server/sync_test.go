@@ -242,3 +242,41 @@ func TestTellsThatWritesAreRefused(t *testing.T) {
 		t.Errorf("writes=%s after a write", got)
 	}
 }
+
+// A reply that comes later or is not wanted is not told of in advance: what
+// follows would be taken for its own.
+func TestFailedSyncBesideWhatIsAnsweredLater(t *testing.T) {
+	g, srv, path := durable(t)
+	fill := call(t, path)
+	for i := range 6 {
+		var all strings.Builder
+		all.WriteString("MSET")
+		for k := range 1000 {
+			fmt.Fprintf(&all, " k%d v", i*1000+k)
+		}
+		if got := fill.ask("%s", all.String()); got != "+OK" {
+			t.Fatal(got)
+		}
+	}
+	srv.SetSync(SyncAlways)
+	c := call(t, path)
+	if got := c.ask("SET before 1"); got != "+OK" {
+		t.Fatal(got)
+	}
+	g.Lock()
+	g.FailSync(unix.EIO)
+	g.Unlock()
+	fmt.Fprint(c, "CLIENT REPLY SKIP\r\nSET mute 1\r\nSET a 1\r\nKEYS *\r\nECHO end\r\n")
+	if got := c.answer(); !strings.HasPrefix(got, "-ERR outcome unknown") {
+		t.Fatalf("SET a: %q", got)
+	}
+	if got := c.answer(); got != "*6003" {
+		t.Fatalf("KEYS: %q", got)
+	}
+	for range 2 * 6003 {
+		c.answer()
+	}
+	if got := c.answer() + " " + c.answer(); got != "$3 end" {
+		t.Errorf("ECHO: %q", got)
+	}
+}

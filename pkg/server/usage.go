@@ -41,7 +41,7 @@ type usedOf struct {
 
 // now is the level after the time since: one less for each minute.
 func (u usedOf) now(now int64) float64 {
-	return max(0, u.level-float64((now-u.at)/minute))
+	return max(0, u.level-float64(max(now-u.at, 0)/minute)) // the clock may have been set back
 }
 
 // more is the level after n uses more.
@@ -81,7 +81,7 @@ func (w *worker) untouched(b *batch.Batch, i int) bool {
 		return w.current != nil && w.current.NoTouch
 	}
 	for k := range w.replies {
-		if r := &w.replies[k]; r.Render != nil && r.Op <= i && i < r.Op+max(r.N, 1) {
+		if r := &w.replies[k]; r.Render != nil && r.Op <= i && i < r.Op+max(r.N, 1)+r.Run {
 			return r.Session != nil && r.Session.NoTouch
 		}
 	}

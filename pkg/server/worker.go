@@ -71,6 +71,7 @@ type worker struct {
 	scan    *batch.Scan
 	replies []command.Reply
 	asked   int // requests of this tick
+	silent  int // of those being rendered, which have no reply now: not wanted, or later
 	steps   []step
 	call    command.Call
 	exec    command.Exec
@@ -388,7 +389,9 @@ func (w *worker) Answer(c *reactor.Conn) {
 	cl := c.Data.(*client)
 	out := &w.out
 	out.Reset()
+	w.silent = 0
 	w.render(cl)
+	told := cl.asked - w.silent
 	if w.broken {
 		for _, ref := range out.Refs {
 			if ref.Pin != 0 {
@@ -396,10 +399,10 @@ func (w *worker) Answer(c *reactor.Conn) {
 			}
 		}
 		out.Reset()
-		out.Raw(w.unknown(cl.asked))
+		out.Raw(w.unknown(told))
 	}
 	cl.weigh(out.Len(), cl.asked)
-	w.r.Replies(cl.asked)
+	w.r.Replies(told)
 	cl.to, cl.asked = cl.from, 0
 	if len(out.Refs) == 0 {
 		if len(out.Buf) > 0 {

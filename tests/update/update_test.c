@@ -215,11 +215,34 @@ static void check_no_memory(void)
 	}
 }
 
+/* What the reply is to be made of could not be read: nothing is changed. */
+static void check_not_got(void)
+{
+	struct kv_entry entry = {.size = sizeof entry, .present = 1, .value = "1", .value_len = 1};
+	enum func with_got[] = {SET, GET_DEL, GET_EX};
+
+	for (unsigned i = 0; i < sizeof with_got / sizeof with_got[0]; i++) {
+		struct kv_sink sink = sink_of(sizeof memory);
+		struct kv_op got = {.status = KV_NO_MEMORY};
+		struct kv_change change = {.size = sizeof change};
+		struct kvh_arg arg = {.value = "2", .value_len = 1, .flags = KVH_PERSIST, .reply = &sink, .got = &got};
+		int answer = kvh_updates[with_got[i]](&arg, &entry, &change);
+
+		check(answer == KV_KEEP && arg.outcome == KVH_NO_MEMORY, "function %d: %d, %d",
+		      with_got[i], answer, arg.outcome);
+		got.status = KV_OK;
+		kvh_updates[with_got[i]](&arg, &entry, &change);
+		check(arg.outcome != KVH_NO_MEMORY && arg.old == NULL, "function %d stops though the value was read",
+		      with_got[i]);
+	}
+}
+
 int main(void)
 {
 	for (int i = 0; i < 200000; i++)
 		call((enum func)(i % FUNCS), i % 10 == 9 ? random_number() % 64 : sizeof memory);
 	check_no_memory();
+	check_not_got();
 	if (failures > 0)
 		return 1;
 	printf("update functions: 200000 random calls, each made twice, without a fault\n");
