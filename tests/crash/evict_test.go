@@ -18,7 +18,7 @@ import (
 const (
 	cacheLimit  = 8 << 20
 	cacheWindow = 8000 // newest keys of a client that are looked at
-	cacheNewest = 30   // that cannot have been evicted
+	cacheNewest = 120  // keys of all clients that cannot have been evicted
 )
 
 // cache is a client of a store that evicts. Its keys are numbered as they are made; each has
@@ -28,10 +28,12 @@ type cache struct {
 	number int
 	ttl    bool
 
-	next int
-	has  map[int]int // the version that was acknowledged last
-	may  map[int]int // one whose outcome is unknown
-	gone map[int]bool
+	order *atomic.Int64 // how many keys all clients have made
+	made  map[int]int64 // which of them a key is
+	next  int
+	has   map[int]int // the version that was acknowledged last
+	may   map[int]int // one whose outcome is unknown
+	gone  map[int]bool
 }
 
 func (c *cache) key(i int) string { return fmt.Sprintf("cache:%d:%d", c.number, i) }
@@ -41,8 +43,11 @@ var filler = strings.Repeat("f", 900)
 // set writes a version of a key. The later a key was made, the later it expires.
 func (c *cache) set(conn *client.Conn, i, version int) error {
 	args := []string{"SET", c.key(i), fmt.Sprintf("%d %d %s", i, version, filler)}
+	if c.made[i] == 0 {
+		c.made[i] = c.order.Add(1)
+	}
 	if c.ttl {
-		args = append(args, "PX", strconv.Itoa(3_600_000+1000*i))
+		args = append(args, "PX", strconv.FormatInt(3_600_000+1000*c.made[i], 10))
 	}
 	reply, err := conn.Do(args...)
 	if err == nil {
@@ -110,17 +115,15 @@ func (c *cache) settle() (lost int, err error) {
 		return 0, err
 	}
 	defer conn.Close()
-	newest := 0
 	for i := c.next - 1; i >= max(0, c.next-cacheWindow); i-- {
 		known := c.gone[i]
 		there, err := c.look(conn, i)
 		if err != nil {
 			return lost, err
 		}
-		if _, acknowledged := c.has[i]; acknowledged && newest < cacheNewest {
-			if newest++; !there && !known {
-				lost++
-			}
+		newest := c.order.Load()-c.made[i] < cacheNewest
+		if _, acknowledged := c.has[i]; acknowledged && newest && !there && !known {
+			lost++
 		}
 	}
 	return lost, nil
@@ -240,9 +243,10 @@ func TestKilledWhileItEvicts(t *testing.T) {
 				h.start()
 				h.answers()
 				var all []*cache
+				order := new(atomic.Int64)
 				for i := range 4 {
 					all = append(all, &cache{socket: h.path("s"), number: i, ttl: policy == "volatile-ttl",
-						has: map[int]int{}, may: map[int]int{}, gone: map[int]bool{}})
+						order: order, made: map[int]int64{}, has: map[int]int{}, may: map[int]int{}, gone: map[int]bool{}})
 				}
 				h.fillCaches(all)
 				evicted := h.killCaches(all, *kills/5)
