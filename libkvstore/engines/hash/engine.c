@@ -139,8 +139,13 @@ int hash_maintain(kv_store *st, struct kv_maintain *m)
 	used = disk_maintain(st, m->budget / 2 + 1, m->now, &more, &next);
 	used += expiry_pass(st, m->now, used < m->budget ? m->budget - used : 1, m->events, &more);
 
-	if (used < m->budget)
-		used += evict_ahead(st, m->now, m->budget - used, m->events, &more);
+	if (used < m->budget) {
+		uint64_t half = (m->budget - used + 1) / 2;
+		uint64_t n = evict_ahead(st, m->now, half, m->events, &more);
+
+		/* A search that finds nobody does not keep memory from being given back. */
+		used += n < half ? n : half;
+	}
 	for (size_t i = 0; i < sizeof slices / sizeof slices[0]; i++) {
 		if (used >= m->budget)
 			more |= true;

@@ -158,11 +158,11 @@ static uint64_t give_back(struct kv_store *st, struct hunt *hunt)
 	return before - st->h->committed;
 }
 
-/* Removes entries and closes gaps until the system would give `need` bytes. */
-static bool make_whole(struct kv_store *st, struct hunt *hunt, uint64_t need)
+/* Removes entries and closes gaps until the system would give `need` bytes, with about `most`
+ * units of work. */
+static bool make_whole(struct kv_store *st, struct hunt *hunt, uint64_t need, uint64_t most)
 {
 	struct header *h = st->h;
-	uint64_t most = LEAST_WORK + (need >> WORK_SHIFT);
 	bool some = h->committed + need <= h->max_memory;
 
 	while (h->committed + need > h->max_memory && hunt->used < most && !hunt->failed) {
@@ -194,7 +194,7 @@ bool evict_now(struct kv_store *st, int64_t now, struct kv_events *events, unsig
 		return true;
 	if (attempt < QUICK_TRIES && need <= REGION_SIZE)
 		return evict_bytes(st, &hunt, KIB << 2 * attempt, LEAST_WORK);
-	return make_whole(st, &hunt, need);
+	return make_whole(st, &hunt, need, LEAST_WORK + (need >> WORK_SHIFT));
 }
 
 uint64_t evict_ahead(struct kv_store *st, int64_t now, uint64_t budget, struct kv_events *events,
@@ -203,13 +203,15 @@ uint64_t evict_ahead(struct kv_store *st, int64_t now, uint64_t budget, struct k
 	struct hunt hunt = {.now = now, .events = events};
 	uint64_t over = evicts(st->h) ? excess(st->h) : 0;
 	uint64_t before = st->h->committed;
+	uint64_t entries = st->h->entries;
 
 	if (over != 0) {
 		if (evict_bytes(st, &hunt, over, budget) && !hunt.failed)
 			*more |= excess(st->h) != 0;
 	} else if (UNLIKELY(evicts(st->h) && before > st->h->max_memory)) {
-		make_whole(st, &hunt, 64 * KIB); /* a start took what was there, or the limit was made lower */
-		*more |= st->h->committed < before || hunt.used >= LEAST_WORK;
+		/* A start took what was there, or the limit was made lower. */
+		make_whole(st, &hunt, 64 * KIB, budget < LEAST_WORK ? budget : LEAST_WORK);
+		*more |= st->h->committed < before || st->h->entries < entries;
 	}
 	return hunt.used;
 }

@@ -66,7 +66,7 @@ static void ask_beside(struct kv_store *st, uint64_t hash, const struct bucket *
 	for (unsigned bits = index_match(line, hash); bits != 0; bits &= bits - 1) {
 		uint64_t slot = line->slot[__builtin_ctz(bits)];
 
-		if (!(slot & SLOT_LARGE))
+		if ((slot & SLOT_AT) != 0 && !(slot & SLOT_LARGE))
 			arena_ask(st, slot & SLOT_AT);
 	}
 }

@@ -541,7 +541,9 @@ static inline void log_set(struct kv_store *st, uint32_t space, const struct for
  * waits to hear of).  The time is in its record, too, but the clock of the next start may be behind. */
 static inline void log_gone(struct kv_store *st, uint32_t space, const struct entry *e, uint32_t why)
 {
-	if (UNLIKELY(st->disk != NULL) && (why == ASKED_FOR || st->disk->status == KV_OK)) {
+	/* Where the disk is full, what has expired is not noted: that alone would fail the log. */
+	if (UNLIKELY(st->disk != NULL) && (why == ASKED_FOR || (st->disk->status == KV_OK &&
+	    (why != KV_EXPIRED || disk_reserve(st, e->key_len, 0) == KV_OK)))) {
 		struct record r = {.type = RECORD_DELETE, .space = space, .key = e->key, .key_len = e->key_len};
 
 		disk_note(st, &r);

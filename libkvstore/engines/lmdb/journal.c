@@ -231,8 +231,11 @@ void journal_start(kv_store *store, uint64_t moment)
 {
 	struct journal *j = store->journal;
 	struct file *file;
+	bool was = j->on;
 
 	journal_write(store);
+	if (was && !j->on)
+		return; /* it lacks something, and who waits for that waits for the moment */
 	if (!j->on) /* nothing of before counts */
 		j->size = 0;
 	j->on = true;

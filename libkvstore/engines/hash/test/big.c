@@ -375,6 +375,86 @@ static void changed_in_place(void)
 	hash_close(st, 0);
 }
 
+/* A long value that is lent, and so gives nothing back when its entry goes, keeps no other memory
+ * from being given back, and nobody busy for ever. */
+static void lent_under_limit(void)
+{
+	kv_store *st = store_open();
+	struct kv_limit limit = {.size = sizeof limit, .policy = KV_EVICT_USE, .flags = KV_LIMIT_VOLATILE,
+				 .max_memory = 64 * MIB};
+	struct kv_maintain m = {.size = sizeof m, .budget = 256, .now = NOW, .more = 1};
+	char *value = calloc(1, MIB);
+	struct kv_op op = on(KV_SET, 0, "a", 1);
+	unsigned rounds = 0;
+
+	MUST(value != NULL && hash_limit(st, &limit) == KV_OK);
+	for (uint32_t k = 0; k < 40000; k++)
+		set(st, 1, k, 500, 0);
+	op.value = value;
+	op.value_len = MIB;
+	op.expiry = NOW + 1000000;
+	MUST(one(st, op).status == KV_OK);
+	copy_value(st, "a", "b");
+	limit.max_memory = 8 * MIB;
+	MUST(hash_limit(st, &limit) == KV_OK);
+	for (; m.more; rounds++) {
+		struct kv_sink sink = {room, room + sizeof room, no_more, NULL};
+		struct kv_events events = {.sink = &sink};
+
+		m.events = &events;
+		MUST(rounds < 100000 && hash_maintain(st, &m) == KV_OK);
+	}
+	verify_store(st);
+	free(value);
+	hash_close(st, 0);
+}
+
+/* Within a limit a value is lent only as long as all would have room anew, as a start needs it. */
+static void lent_within_limit(void)
+{
+	kv_store *st = store_open();
+	struct kv_limit limit = {.size = sizeof limit, .policy = KV_EVICT_USE, .max_memory = 16 * MIB};
+	char *value = calloc(1, 4 * MIB), key[8];
+
+	MUST(value != NULL && hash_limit(st, &limit) == KV_OK);
+	set_value(st, "a", value, 4 * MIB);
+	for (unsigned i = 0; i < 20; i++) {
+		struct kv_op got = one(st, on(KV_GET, 0, "a", 1));
+
+		snprintf(key, sizeof key, "c%u", i);
+		if (got.status == KV_OK) {
+			set_value(st, key, got.value, got.value_len);
+			hash_release(st, &got.pin, 1);
+		}
+		MUST(st->h->payload <= 2 * limit.max_memory); /* lent ones, and others beside them */
+	}
+	verify_store(st);
+	free(value);
+	hash_close(st, 0);
+}
+
+/* Removals ask ahead for nothing where no short entry ever was. */
+static void drop_beside_long(void)
+{
+	kv_store *st = store_open();
+	char *value = calloc(1, MIB), key[32];
+	struct kv_op op;
+
+	MUST(value != NULL);
+	set_value(st, "long", value, MIB);
+	for (uint64_t i = 0; ; i++) {
+		int len = snprintf(key, sizeof key, "key:%llu", (unsigned long long)i);
+
+		if (slot_print(hash_key(st->h->seed, key, (uint64_t)len)) != 0)
+			continue;
+		op = one(st, on(KV_DELETE, 0, key, (uint64_t)len)); /* its print is that of an empty slot */
+		MUST(op.status == KV_NOT_FOUND);
+		break;
+	}
+	free(value);
+	hash_close(st, 0);
+}
+
 static int append_half(void *arg, const struct kv_entry *entry, struct kv_change *change)
 {
 	change->value = arg;
@@ -502,6 +582,9 @@ int main(void)
 	shared_values();
 	changed_in_place();
 	grows_long();
+	lent_under_limit();
+	lent_within_limit();
+	drop_beside_long();
 	mixed_sizes();
 	printf("big: ok\n");
 	return 0;
