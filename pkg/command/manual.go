@@ -26,8 +26,9 @@ var groups = []struct{ name, title, text string }{
 		"of them, not all. A script that runs longer than `BusyAfter=` can be ended with SCRIPT KILL as long as it has written " +
 		"nothing; everybody else is answered BUSY until then. The order in which `pairs` and `next` go through the keys of a table " +
 		"that are not 1 to n is that in which they came, not that of Redis's hash; so are objects of `cjson` and maps of `cmsgpack` " +
-		"ordered. `#` of a table with holes may be another of its ends. `__len` counts for tables, too, and a computed -0 is 0. `goto`, a call in the line after its function and `'\\300'` are taken, which Redis " +
-		"refuses. Numbers that are not whole " +
+		"ordered. `#` of a table with holes may be another of its ends. `__len` counts for tables, too, and a computed -0 is 0. A script's text has at most 1 MiB; " +
+		"chains of more than 1000 operators, calls or `elseif` are too many syntax levels, and some 20,000 constants in one " +
+		"function too many. Numbers that are not whole " +
 		"are written with the fewest digits; in about one of a thousand Redis has more, or an exponent."},
 	{"pubsub", "Publish and subscribe", "Nothing is kept: a message goes to those who listen now. A connection that speaks " +
 		"RESP2 can do little else while it is subscribed; in RESP3 messages are pushes among the replies, and those that a " +

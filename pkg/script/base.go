@@ -243,6 +243,7 @@ func (v *VM) loadfunc(L *lua.LState) int {
 }
 
 func (v *VM) load(L *lua.LState, text, name string) int {
+	v.ticks.make(100 * min(len(text), maxText)) // its tree
 	fn, _, err := v.function(text, chunkID(name))
 	if err != nil {
 		L.Push(lua.LNil)

@@ -176,6 +176,9 @@ func (x *lexer) quoted(quote byte) word {
 // escape steps over what comes after a backslash, up to its last character.
 func (x *lexer) escape(start int) {
 	x.at++
+	if x.char(0) == '\r' && x.char(1) == '\n' { // one line break
+		x.at++
+	}
 	if x.char(0) == '\n' {
 		x.line++
 	}

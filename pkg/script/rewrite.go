@@ -17,22 +17,29 @@ const joinName = "\x00join"
 // rewrite makes calls of all concatenations. The interpreter's own has no
 // bound, a string that doubles in a loop takes all memory in a few dozen
 // instructions, and it writes numbers in another way than Lua does.
-func rewrite(chunk []ast.Stmt) { rewriteValue(reflect.ValueOf(chunk)) }
+func rewrite(chunk []ast.Stmt) { rewriteValue(reflect.ValueOf(chunk), 0) }
+
+// mostHigh is how high a tree may be. The grammar's own bound holds for what
+// nests in the text; of 1+1+1+... each operator is the left operand of the
+// next. All that walks through trees calls itself, and the compiler's folding
+// of constants takes the square of the height.
+const mostHigh = 1000
 
 var exprType = reflect.TypeFor[ast.Expr]()
 
-// rewriteValue walks the tree of statements and expressions.
-func rewriteValue(v reflect.Value) {
+// rewriteValue walks the tree of statements and expressions; height is how many
+// of them v is in.
+func rewriteValue(v reflect.Value, height int) {
 	switch v.Kind() {
 	case reflect.Slice:
 		for i := range v.Len() {
-			rewriteValue(v.Index(i))
+			rewriteValue(v.Index(i), height)
 		}
 	case reflect.Interface:
 		if v.IsNil() {
 			return
 		}
-		rewriteValue(v.Elem())
+		rewriteValue(v.Elem(), height)
 		if v.Type() != exprType {
 			return
 		}
@@ -66,14 +73,17 @@ func rewriteValue(v reflect.Value) {
 		if v.IsNil() {
 			return
 		}
-		rewriteValue(v.Elem())
+		if height++; height > mostHigh {
+			panic("chunk has too many syntax levels")
+		}
+		rewriteValue(v.Elem(), height)
 		if loop, ok := v.Interface().(*ast.NumberForStmt); ok {
 			startLoop(loop)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if f := v.Field(i); v.Type().Field(i).IsExported() {
-				rewriteValue(f)
+				rewriteValue(f, height)
 			}
 		}
 	}

@@ -76,6 +76,9 @@ func (w *scopeWalk) function(params *ast.ParList, body []ast.Stmt) {
 			reg = w.declare(reg, true, 0, "arg")
 		}
 	}
+	for _, stmt := range body {
+		eachFunction(stmt, func(fn *ast.FunctionExpr) { w.functions = append(w.functions, fn) })
+	}
 	w.block(body, reg, true, 0)
 	w.byName[w.names.String()] = w.found
 }
@@ -93,7 +96,6 @@ func (w *scopeWalk) declare(reg int, whole bool, lastLine int, names ...string) 
 func (w *scopeWalk) block(body []ast.Stmt, reg int, whole bool, lastLine int) {
 	for _, stmt := range body {
 		end := stmt.LastLine()
-		eachFunction(stmt, func(fn *ast.FunctionExpr) { w.functions = append(w.functions, fn) })
 		switch stmt := stmt.(type) {
 		case *ast.LocalAssignStmt:
 			reg = w.declare(reg, whole, lastLine, stmt.Names...)

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -20,7 +21,7 @@ func mistake(name, text string) (message string) {
 			panic(e)
 		}
 	}()
-	p := &grammar{lexer: lexer{text: text, line: 1}, vararg: true}
+	p := &grammar{lexer: lexer{text: text, line: 1}, vararg: true, constants: map[string]bool{}}
 	p.advance()
 	p.block()
 	p.check(wordEnd)
@@ -36,6 +37,9 @@ type grammar struct {
 	depth    int
 	loops    int
 	vararg   bool // the function takes any number of arguments
+
+	constants map[string]bool // and names of the function
+	sought    int             // see constant
 }
 
 // mostNestedSyntax is how deep Lua lets a text nest.
@@ -48,6 +52,23 @@ func (p *grammar) advance() {
 		return
 	}
 	p.word = p.next()
+	p.constant()
+}
+
+// mostSought is how often the interpreter's compiler may look at a constant:
+// for each it goes through those that the function has. It is met by one
+// function with 20,000 of them.
+const mostSought = 200_000_000
+
+// constant counts the word where it is one.
+func (p *grammar) constant() {
+	switch p.word.kind {
+	case wordNumber, wordString, wordName:
+		p.constants[p.word.text] = true
+		if p.sought += len(p.constants); p.sought > mostSought {
+			p.fail("constant table overflow", "")
+		}
+	}
 }
 
 func (p *grammar) error(what string) { p.fail(what, p.word.text) }
@@ -388,8 +409,8 @@ func (p *grammar) peekAssign() bool {
 }
 
 func (p *grammar) body(line int) {
-	loops, vararg := p.loops, p.vararg
-	p.loops, p.vararg = 0, false
+	loops, vararg, constants := p.loops, p.vararg, p.constants
+	p.loops, p.vararg, p.constants = 0, false, map[string]bool{}
 	p.expect("(")
 	for !p.is(")") {
 		switch p.word.kind {
@@ -410,13 +431,11 @@ func (p *grammar) body(line int) {
 	p.expect(")")
 	p.block()
 	p.closes("end", "function", line)
-	p.loops, p.vararg = loops, vararg
+	p.loops, p.vararg, p.constants = loops, vararg, constants
 }
 
-// syntaxError is a parser's error as Lua writes it: name:line: what.
-func syntaxError(name, text string, err error) string {
-	if message := mistake(name, text); message != "" {
-		return message
-	}
-	return name + ": " + strings.Join(strings.Fields(err.Error()), " ")
+// unforeseen is an error of the interpreter's compiler, of a text in which
+// mistake finds none.
+func unforeseen(name string, err error) error {
+	return errors.New(name + ": " + strings.Join(strings.Fields(err.Error()), " "))
 }

@@ -43,6 +43,7 @@ type Host interface {
 
 // Limits of scripts.
 const (
+	maxText    = 1 << 20   // bytes of a script's text: its tree takes a hundred times as many
 	maxString  = 512 << 20 // bytes of a string that a script makes
 	maxGrowth  = 1 << 30   // bytes that the heap may grow while one runs
 	keptEvals  = 500       // scripts that came with EVAL and are kept for EVALSHA
@@ -183,25 +184,32 @@ func (v *VM) compile(body []byte) (*Script, error) {
 	return s, nil
 }
 
-// function compiles a text. What compilers do with text that nobody foresaw
-// must not end the daemon.
+// function compiles a text. The rules of Lua 5.1 come first: the interpreter's
+// parser takes more. What compilers do with text that nobody foresaw must not
+// end the daemon.
 func (v *VM) function(text, name string) (fn *lua.LFunction, s scopes, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = errors.New(syntaxError(name, text, fmt.Errorf("%v", r)))
+			err = unforeseen(name, fmt.Errorf("%v", r))
 		}
 	}()
 	if strings.HasPrefix(text, "\x1b") {
 		return nil, nil, errors.New(name + ": precompiled scripts are not taken")
 	}
+	if len(text) > maxText {
+		return nil, nil, fmt.Errorf("%s: chunk is too long: %d bytes, at most %d", name, len(text), maxText)
+	}
+	if message := mistake(name, text); message != "" {
+		return nil, nil, errors.New(message)
+	}
 	chunk, err := parse.Parse(strings.NewReader(text), name)
 	if err != nil {
-		return nil, nil, errors.New(syntaxError(name, text, err))
+		return nil, nil, unforeseen(name, err)
 	}
 	rewrite(chunk)
 	proto, err := lua.Compile(chunk, name)
 	if err != nil {
-		return nil, nil, errors.New(syntaxError(name, text, err))
+		return nil, nil, unforeseen(name, err)
 	}
 	fn = v.state.NewFunctionFromProto(proto)
 	fn.Env = v.env

@@ -1,0 +1,101 @@
+package script
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"kvstored/pkg/resp"
+)
+
+// host answers every command with reply, and ends a script after polls.
+type host struct {
+	reply string
+	polls int // that are left; negative: any number
+}
+
+func (h *host) Call([][]byte, int, bool) (reply []byte, refusal string) { return []byte(h.reply), "" }
+func (h *host) Known([][]byte) bool                                     { return true }
+func (h *host) Log(int, string)                                         {}
+func (h *host) Poll() bool {
+	h.polls--
+	return h.polls == -1
+}
+
+// eval runs a text and returns the reply.
+func eval(t *testing.T, text string, h *host) string {
+	t.Helper()
+	v := New()
+	s, err := v.Eval([]byte(text))
+	if err != nil {
+		return "-" + err.Error()
+	}
+	w := resp.Writer{Proto: 2}
+	v.Run(Run{Script: s, Host: h, W: &w})
+	return string(w.Buf)
+}
+
+// holds evaluates texts and looks for what must stand in their replies.
+func holds(t *testing.T, want map[string]string) {
+	t.Helper()
+	for text, part := range want {
+		if got := eval(t, text, &host{polls: -2}); !strings.Contains(got, part) {
+			t.Errorf("%.100s: %.200q, want %q", text, got, part)
+		}
+	}
+}
+
+// TestNestedFunctionsCompile: 3 to the power of k steps would not end.
+func TestNestedFunctionsCompile(t *testing.T) {
+	for _, block := range []string{"do do ", "do while false do ", "if true then do "} {
+		const k = 60
+		text := strings.Repeat(block+"local function f() ", k) + strings.Repeat("end end end ", k) + "return 1"
+		holds(t, map[string]string{text: ":1\r\n"})
+	}
+}
+
+// TestHighTreesAreRefused: chains that nest in the tree and not in the text.
+func TestHighTreesAreRefused(t *testing.T) {
+	const n, tooHigh = 200_000, "chunk has too many syntax levels"
+	holds(t, map[string]string{
+		"return " + strings.Repeat("not ", n) + "true":                                             tooHigh,
+		"local a = 1 return 1" + strings.Repeat("+a", n):                                           tooHigh,
+		"local a = 1 return a" + strings.Repeat("..a", n):                                          tooHigh,
+		"local a = 1 return a" + strings.Repeat("^a", n):                                           tooHigh,
+		"local a = 1 return a" + strings.Repeat(" and a", n/2):                                     tooHigh,
+		"local a = 1 return a" + strings.Repeat(".a", n):                                           tooHigh,
+		"local a = 1 return a" + strings.Repeat("()", n):                                           tooHigh,
+		"local a = 1 a" + strings.Repeat(":b{}", n):                                                tooHigh,
+		"if a then " + strings.Repeat("elseif a then ", n/4) + "end":                               tooHigh,
+		"return " + strings.Repeat("{", n) + strings.Repeat("}", n):                                tooHigh,
+		"return " + strings.Repeat("(", n) + strings.Repeat(")", n):                                tooHigh,
+		"return " + strings.Repeat("f(", n) + strings.Repeat(")", n):                               tooHigh,
+		strings.Repeat("do ", n/2) + strings.Repeat("end ", n/2):                                   tooHigh,
+		"return " + strings.Repeat("(1"+strings.Repeat("+a", 400), 150) + strings.Repeat(")", 150): tooHigh,
+		"local a = 1 return 1" + strings.Repeat("+a", 300):                                         ":301\r\n",
+		"return '" + strings.Repeat("x", maxText) + "'":                                            "chunk is too long",
+	})
+}
+
+// TestManyConstants: the compiler takes the square of their number.
+func TestManyConstants(t *testing.T) {
+	list := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(strconv.Itoa(100_000+i) + ",")
+		}
+		return "return #{" + b.String() + "}"
+	}
+	holds(t, map[string]string{list(140_000): "constant table overflow", list(5000): ":5000\r\n"})
+}
+
+// TestRulesOfLua51: what a later Lua takes is refused, as by Redis.
+func TestRulesOfLua51(t *testing.T) {
+	holds(t, map[string]string{
+		"goto out ::out:: return 1":             "'=' expected near 'out'",
+		"local f = tostring f\n(1)":             "ambiguous syntax (function call x new statement)",
+		`return '\300'`:                         "escape sequence too large",
+		"return 'a\\\r\nb'":                     "a",
+		"return #'a\\\nb' --[==[ x ]] ]==] + 1": ":4\r\n",
+	})
+}
