@@ -92,10 +92,27 @@ func TestManyConstants(t *testing.T) {
 // TestRulesOfLua51: what a later Lua takes is refused, as by Redis.
 func TestRulesOfLua51(t *testing.T) {
 	holds(t, map[string]string{
-		"goto out ::out:: return 1":             "'=' expected near 'out'",
-		"local f = tostring f\n(1)":             "ambiguous syntax (function call x new statement)",
-		`return '\300'`:                         "escape sequence too large",
-		"return 'a\\\r\nb'":                     "a",
-		"return #'a\\\nb' --[==[ x ]] ]==] + 1": ":4\r\n",
+		"goto out ::out:: return 1":            "'=' expected near 'out'",
+		"local f = tostring f\n(1)":            "ambiguous syntax (function call x new statement)",
+		`return '\300'`:                        "escape sequence too large",
+		"return 'a\\r\nb'":                     "a",
+		"return #'a\\nb' --[==[ x ]] ]==] + 1": ":4\r\n",
+	})
+}
+
+// TestCallsAreBounded over all threads: the end of Go's stack is that of the
+// process. The numbers are those of Redis.
+func TestCallsAreBounded(t *testing.T) {
+	holds(t, map[string]string{
+		"local d = 0 local function f(n) d = n local ok, e = pcall(f, n+1) return e end return {f(1), d}":                                                             "C stack overflow\r\n:199\r\n",
+		"local d = 0 local function f(n) d = n coroutine.wrap(function() f(n+1) end)() end return {select(2, pcall(f, 1)):match('C stack.*'), d}":                     "C stack overflow\r\n:199\r\n",
+		"local function f(n) return select(2, xpcall(function() return f(n+1) end, function(e) return 'H' .. e end)) end return f(1)":                                 "HC stack overflow",
+		"local function e() error() end for i = 1, 300 do pcall(e) pcall(coroutine.wrap(e)) coroutine.resume(coroutine.create(e)) end return 'balanced'":              "balanced",
+		"local function f(n) return select(2, pcall(f, n+1)) end f(1) return select(2, pcall(tostring, 5))":                                                           "5",
+		"local co co = coroutine.create(function() return coroutine.resume(co) end) return {select(3, coroutine.resume(co))}":                                         "cannot resume running coroutine",
+		"local co co = coroutine.create(function() return coroutine.wrap(function() return coroutine.resume(co) end)() end) return {select(3, coroutine.resume(co))}": "cannot resume normal coroutine",
+		"local function f(n,d) if n==0 then if d==0 then return end coroutine.wrap(function() f(2000,d-1) end)() else pcall(f,n-1,d) end end f(2000,300) return 1":    ":1\r\n",
+		"local function deep(n, d) if n > 0 then string.gsub('x', '(x)', function() deep(n-1, d) end) elseif d > 0 then coroutine.wrap(function() deep(2500, d-1) end)() end end " +
+			"return select(2, pcall(deep, 2500, 1000))": "C stack overflow",
 	})
 }

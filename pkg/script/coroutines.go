@@ -9,8 +9,8 @@ func (v *VM) coroutines(theirs *lua.LTable) {
 	create, resume, yield := theirs.RawGetString("create"), theirs.RawGetString("resume"), theirs.RawGetString("yield").(*lua.LFunction)
 	t := v.library("coroutine", map[string]lua.LGFunction{
 		"create": func(L *lua.LState) int { L.Push(v.thread(L, create)); return 1 },
-		"wrap":   func(L *lua.LState) int { return wrap(L, v.thread(L, create), resume) },
-		"resume": func(L *lua.LState) int { return resumed(L, checkThread(L), resume, 2) },
+		"wrap":   func(L *lua.LState) int { return v.wrap(L, v.thread(L, create), resume) },
+		"resume": func(L *lua.LState) int { return v.resumed(L, checkThread(L), resume, 2) },
 		"status": func(L *lua.LState) int { L.Push(lua.LString(L.Status(checkThread(L)))); return 1 },
 		"yield": func(L *lua.LState) int {
 			if L.Parent == nil {
@@ -21,6 +21,9 @@ func (v *VM) coroutines(theirs *lua.LTable) {
 	})
 	t.RawSetString("running", theirs.RawGetString("running"))
 }
+
+// threadSize is how many bytes a thread takes at the least.
+const threadSize = 64 << 10
 
 func checkThread(L *lua.LState) *lua.LState {
 	thread, ok := L.Get(1).(*lua.LState)
@@ -42,18 +45,29 @@ func (v *VM) thread(L *lua.LState, create lua.LValue) *lua.LState {
 	thread := L.Get(-1).(*lua.LState)
 	L.Pop(1)
 	thread.SetContext(&v.ticks)
+	v.ticks.make(threadSize)
 	return thread
 }
 
 // resumed resumes a thread with the arguments from first on; it returns how
 // many values it has pushed, of which the first tells whether all went well.
-func resumed(L *lua.LState, thread *lua.LState, resume lua.LValue, first int) int {
+func (v *VM) resumed(L *lua.LState, thread *lua.LState, resume lua.LValue, first int) int {
 	n := L.GetTop()
-	if thread.Dead {
+	below := frames(L)
+	problem := ""
+	if status := L.Status(thread); status != "suspended" {
+		problem = "cannot resume " + status + " coroutine"
+	} else if v.calls >= mostCalls || v.below+below > mostBelow {
+		problem = "C stack overflow"
+	}
+	if problem != "" {
 		L.Push(lua.LFalse)
-		L.Push(lua.LString("cannot resume dead coroutine"))
+		L.Push(lua.LString(problem))
 		return 2
 	}
+	v.calls++
+	v.below += below
+	defer func() { v.calls--; v.below -= below }()
 	L.Push(resume)
 	L.Push(thread)
 	for i := first; i <= n; i++ {
@@ -64,10 +78,10 @@ func resumed(L *lua.LState, thread *lua.LState, resume lua.LValue, first int) in
 }
 
 // wrap pushes a function that resumes a thread and raises its errors.
-func wrap(L *lua.LState, thread *lua.LState, resume lua.LValue) int {
+func (v *VM) wrap(L *lua.LState, thread *lua.LState, resume lua.LValue) int {
 	L.Push(L.NewFunction(func(L *lua.LState) int {
 		n := L.GetTop()
-		count := resumed(L, thread, resume, 1)
+		count := v.resumed(L, thread, resume, 1)
 		if L.Get(n+1) != lua.LFalse {
 			return count - 1
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // What the interpreter does not show and Lua needs: the instruction at which a
-// function is, for names in messages; and the list of open upvalues, since the
+// function is, for names in messages; how many functions a thread is in; and the list of open upvalues, since the
 // interpreter's PCall leaves those of the functions that an error ended open
 // (their variables then change with the stack), or shuts those of functions
 // that go on (two closures then no longer share a variable).
@@ -26,6 +26,21 @@ func offsetOf(of reflect.Type, name string, is reflect.Type) uintptr {
 		panic("the interpreter has changed: no field " + name + " of type " + is.String() + " in " + of.String())
 	}
 	return f.Offset
+}
+
+// stack is the field of the functions that a thread is in.
+var stack = func() reflect.StructField {
+	f, ok := reflect.TypeFor[lua.LState]().FieldByName("stack")
+	if !ok || !f.Type.Implements(reflect.TypeFor[interface{ Sp() int }]()) {
+		panic("the interpreter has changed: no field stack with a method Sp in LState")
+	}
+	return f
+}()
+
+// frames is how many functions a thread is in.
+func frames(L *lua.LState) int {
+	field := reflect.NewAt(stack.Type, unsafe.Add(unsafe.Pointer(L), stack.Offset))
+	return field.Elem().Interface().(interface{ Sp() int }).Sp()
 }
 
 // open is the head of the list of open upvalues.

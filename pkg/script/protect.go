@@ -7,10 +7,21 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
+// All threads run on one stack of Go, whose end is that of the process.
+const (
+	mostCalls = 200     // nested protected calls and resumed threads, as in Lua
+	mostBelow = 2 << 13 // calls that wait below a thread when it is resumed; each has its own bound besides
+)
+
 // protect calls a function that is on the stack with its arguments, as PCall
 // does. An error goes through handle, while the functions that it ends are
 // still on the stack; what handle returns is the error.
 func (v *VM) protect(L *lua.LState, arguments, results int, handle func(L *lua.LState, e lua.LValue) lua.LValue) (e lua.LValue, failed bool) {
+	if v.calls+1 >= mostCalls {
+		return handle(L, lua.LString("C stack overflow")), true
+	}
+	v.calls++
+	defer func() { v.calls-- }()
 	last, keeps := lastOpen(L), *keepsOpen(L)
 	begun, done := false, false
 	handler := L.NewFunction(func(L *lua.LState) int {

@@ -82,6 +82,8 @@ type VM struct {
 	run     *Run
 	random  uint64
 	proto   int // of redis.setresp
+	calls   int // nested protected calls and resumed threads
+	below   int // functions that wait for threads that were resumed
 
 	nextFunction lua.LValue
 	args         [][]byte
@@ -251,7 +253,7 @@ func shebang(text string) (Flags, error) {
 
 // Run runs a script and writes its reply.
 func (v *VM) Run(r Run) {
-	v.run, v.proto = &r, 2
+	v.run, v.proto, v.calls, v.below = &r, 2, 0, 0
 	v.ticks.start()
 	v.globals.RawSetString("KEYS", v.list(r.Keys))
 	v.globals.RawSetString("ARGV", v.list(r.Args))
