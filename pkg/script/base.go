@@ -59,7 +59,7 @@ func (v *VM) rawset(L *lua.LState) int {
 	key, value := checkAny(L, 2), checkAny(L, 3)
 	v.readonly(L, t)
 	storable(L, key)
-	t.RawSet(key, value)
+	v.store(L, t, key, value)
 	L.SetTop(1)
 	return 1
 }
@@ -166,6 +166,7 @@ func (v *VM) tostring(L *lua.LState) int {
 	value := checkAny(L, 1)
 	switch text, ok := appendText(nil, value); {
 	case ok:
+		v.spend(L, 2*len(text))
 		L.Push(lua.LString(text))
 	case value == v.null:
 		L.Push(lua.LString("userdata: (nil)")) // no pointer at all, in C

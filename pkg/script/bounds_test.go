@@ -23,9 +23,13 @@ func (h *host) Poll() bool {
 }
 
 // eval runs a text and returns the reply.
-func eval(t *testing.T, text string, h *host) string {
+func eval(t *testing.T, text string, h Host) string {
 	t.Helper()
-	v := New()
+	return evalWith(t, New(), text, h)
+}
+
+func evalWith(t *testing.T, v *VM, text string, h Host) string {
+	t.Helper()
 	s, err := v.Eval([]byte(text))
 	if err != nil {
 		return "-" + err.Error()
@@ -115,4 +119,65 @@ func TestCallsAreBounded(t *testing.T) {
 		"local function deep(n, d) if n > 0 then string.gsub('x', '(x)', function() deep(n-1, d) end) elseif d > 0 then coroutine.wrap(function() deep(2500, d-1) end)() end end " +
 			"return select(2, pcall(deep, 2500, 1000))": "C stack overflow",
 	})
+}
+
+// TestStringsAreBounded: what grows is ended while it grows.
+func TestStringsAreBounded(t *testing.T) {
+	const large = "resulting string too large"
+	holds(t, map[string]string{
+		"local s = string.rep('x', 2^20) return #string.gsub(s, '.+', string.rep('%0', 2^20))":       large,
+		"local s = string.rep('x', 2^20) return #string.gsub(s, '(.+)', string.rep('%1', 2^20))":     large,
+		"return #string.format('%q', string.rep('\\0', 2^28))":                                       large,
+		"return #cjson.encode(string.rep('\\0', 2^28))":                                              large,
+		"return #cmsgpack.pack(string.rep('x', 2^28), string.rep('x', 2^28), string.rep('x', 2^28))": "too",
+	})
+}
+
+// TestMemoryIsBounded where one call of a builtin takes much of it.
+func TestMemoryIsBounded(t *testing.T) {
+	h := &host{polls: -2, reply: "$10000000\r\n" + strings.Repeat("x", 10_000_000) + "\r\n"}
+	for _, each := range []string{
+		"string.reverse(s)", "string.lower(s)", "struct.pack('s', s)", "redis.call('x')",
+	} {
+		text := "local s = string.rep('x', 1e7) " +
+			"local t = {} for i = 1, 1e5 do local value = " + each + " t[i] = value end"
+		v := New()
+		v.ticks.growth = 128 << 20
+		if got := evalWith(t, v, text, h); !strings.Contains(got, "the script holds too much memory") {
+			t.Errorf("%s: %.200q", each, got)
+		}
+	}
+}
+
+// TestBuiltinsAreEnded: what takes long in one call hears that it must end.
+func TestBuiltinsAreEnded(t *testing.T) {
+	for _, text := range []string{
+		"table.insert({}, -50000000, 1)", "table.insert({}, -2000000000, 1)", "string.find(s, '.-b')", "string.find(s, '.*.*b')", "string.find(s, '%bxy')",
+		"string.find(string.rep('x', 1e4), '[' .. string.rep('y', 1e4) .. ']')", "table.sort(list)", "table.foreachi(list, math.randomseed)", "cjson.encode(nested)", "cmsgpack.pack(nested)",
+		"string.find(s .. s, '(.*)%1%1b')", "cjson.encode(list)", "cjson.decode('[' .. string.rep('1,', 1e5) .. '1]')", "cmsgpack.unpack('\\220\\255\\255' .. string.rep('\\1', 65535))",
+		"table.remove(list, 1)", "table.concat(list)", "table.maxn(list)", "struct.unpack(string.rep(' ', 1e6), '')", "string.format('%q', s .. s .. s)", "for i = 1, 4 do string.find(s, 'xy', 1, true) end",
+	} {
+		text = "local s, list, nested = string.rep('x', 1e6), cmsgpack.unpack('\\220\\255\\255' .. string.rep('\\1', 65535)), {} " +
+			"for i = 1, 14 do nested = {nested, nested, nested, nested} end redis.call('x') " + text + " return 'not ended'"
+		h := &counted{host: host{reply: "+OK\r\n", polls: -2}}
+		if got := eval(t, text, h); !strings.Contains(got, "Script killed by user") {
+			t.Errorf("%s: %.200q", text, got)
+		}
+	}
+}
+
+// counted ends a script at the second poll after its first command.
+type counted struct {
+	host
+	begun bool
+}
+
+func (h *counted) Call([][]byte, int, bool) (reply []byte, refusal string) {
+	h.begun, h.polls = true, 0
+	return []byte(h.reply), ""
+}
+
+func (h *counted) Poll() bool {
+	h.polls++
+	return h.begun && h.polls == 2
 }

@@ -65,10 +65,11 @@ func (v *VM) format(L *lua.LState) int {
 	var out []byte
 	for {
 		before, after, found := strings.Cut(text, "%")
+		v.room(L, len(out)+len(before))
 		out = append(out, before...)
 		switch {
 		case !found:
-			v.ticks.make(len(out))
+			v.spend(L, 2*len(out))
 			L.Push(lua.LString(out))
 			return 1
 		case strings.HasPrefix(after, "%"):
@@ -85,14 +86,15 @@ func (v *VM) format(L *lua.LState) int {
 			letter = rest[0]
 			text = rest[1:]
 		}
-		if out = d.append(L, out, letter, arg); len(out) > maxString {
-			raise(L, "resulting string too large")
-		}
+		had := len(out)
+		out = v.appendFormatted(L, out, &d, letter, arg)
+		v.spend(L, len(out)-had)
+		v.room(L, len(out))
 	}
 }
 
-// append writes one argument.
-func (d *directive) append(L *lua.LState, out []byte, letter byte, arg int) []byte {
+// appendFormatted writes one argument.
+func (v *VM) appendFormatted(L *lua.LState, out []byte, d *directive, letter byte, arg int) []byte {
 	switch letter {
 	case 'c':
 		text, _, _ := strings.Cut(string(d.pad(nil, "", string([]byte{byte(checkInt(L, arg))}), false)), "\x00")
@@ -105,10 +107,11 @@ func (d *directive) append(L *lua.LState, out []byte, letter byte, arg int) []by
 	case 'e', 'E', 'f', 'g', 'G':
 		return d.float(out, letter, checkNumber(L, arg))
 	case 'q':
-		return appendQuoted(out, checkString(L, arg))
+		return v.appendQuoted(L, out, checkString(L, arg))
 	case 's':
 		s := checkString(L, arg)
 		if d.precision < 0 && len(s) >= 100 {
+			v.room(L, len(out)+len(s))
 			return append(out, s...)
 		}
 		s, _, _ = strings.Cut(s, "\x00")
@@ -250,9 +253,10 @@ func upperFor(letter byte, text string) string {
 }
 
 // appendQuoted writes a text that Lua reads back.
-func appendQuoted(out []byte, s string) []byte {
+func (v *VM) appendQuoted(L *lua.LState, out []byte, s string) []byte {
 	out = append(out, '"')
 	for i := range len(s) {
+		v.grown(L, i, len(out))
 		switch c := s[i]; c {
 		case '"', '\\', '\n':
 			out = append(out, '\\', c)

@@ -158,7 +158,7 @@ func (v *VM) jsonEncode(L *lua.LState, c *jsonConfig) int {
 	}
 	w := jsonWriter{jsonConfig: c, v: v, L: L, used: 1}
 	w.value(L.Get(1), 0)
-	v.ticks.make(len(w.text))
+	v.spend(L, len(w.text))
 	L.Push(lua.LString(w.text))
 	return 1
 }
@@ -169,12 +169,11 @@ func (w *jsonWriter) refuse(value lua.LValue, why string) {
 }
 
 func (w *jsonWriter) value(value lua.LValue, depth int) {
-	if len(w.text) > maxString {
-		raise(w.L, "resulting string too large")
-	}
+	w.v.ticks.step(w.L)
+	w.v.room(w.L, len(w.text))
 	switch value := value.(type) {
 	case lua.LString:
-		w.text = appendJSONText(w.text, string(value))
+		w.string(string(value))
 	case lua.LNumber:
 		w.number(float64(value))
 	case lua.LBool:
@@ -227,7 +226,7 @@ func (w *jsonWriter) table(t *lua.LTable, depth int) {
 	}
 	w.used += 2
 	sep := byte('{')
-	each(t, func(key, value lua.LValue) {
+	w.v.each(w.L, t, func(key, value lua.LValue) {
 		w.text = append(w.text, sep)
 		sep = ','
 		w.key(key)
@@ -243,7 +242,8 @@ func (w *jsonWriter) table(t *lua.LTable, depth int) {
 func (w *jsonWriter) key(key lua.LValue) {
 	switch key := key.(type) {
 	case lua.LString:
-		w.text = append(appendJSONText(w.text, string(key)), ':')
+		w.string(string(key))
+		w.text = append(w.text, ':')
 	case lua.LNumber:
 		w.text = append(w.text, '"')
 		w.number(float64(key))
@@ -257,7 +257,7 @@ func (w *jsonWriter) key(key lua.LValue) {
 // else 0. An index that is no int in C is the smallest one.
 func (w *jsonWriter) arrayLength(t *lua.LTable) int {
 	most, items, array := 0, 0, true
-	each(t, func(key, _ lua.LValue) {
+	w.v.each(w.L, t, func(key, _ lua.LValue) {
 		n, ok := key.(lua.LNumber)
 		if !ok || n < 1 || n != lua.LNumber(math.Floor(float64(n))) {
 			array = false
@@ -282,10 +282,11 @@ func (w *jsonWriter) arrayLength(t *lua.LTable) int {
 	return max(most, 0)
 }
 
-func appendJSONText(to []byte, s string) []byte {
+func (w *jsonWriter) string(s string) {
 	const hex = "0123456789abcdef"
-	to = append(to, '"')
+	had, to := len(w.text), append(w.text, '"')
 	for i := range len(s) {
+		w.v.grown(w.L, i, len(to))
 		switch c := s[i]; {
 		case c == '"' || c == '\\' || c == '/':
 			to = append(to, '\\', c)
@@ -305,5 +306,6 @@ func appendJSONText(to []byte, s string) []byte {
 			to = append(to, c)
 		}
 	}
-	return append(to, '"')
+	w.text = append(to, '"')
+	w.v.spend(w.L, len(w.text)-had)
 }

@@ -41,6 +41,7 @@ func (v *VM) jsonDecode(L *lua.LState, c *jsonConfig) int {
 		argError(L, 1, "expected 1 argument")
 	}
 	text := checkString(L, 1)
+	v.ticks.work(len(text))
 	if len(text) >= 2 && (text[0] == 0 || text[1] == 0) {
 		raise(L, "JSON parser does not support UTF-16 or UTF-32")
 	}
@@ -68,8 +69,12 @@ func (r *jsonReader) peek(offset int) byte {
 	return 0
 }
 
+// tableSize is how many bytes a table takes about, valueSize what is in one.
+const tableSize, valueSize = 200, 32
+
 // next reads a token.
 func (r *jsonReader) next() {
+	r.v.ticks.step(r.L)
 	for c := r.peek(0); c == ' ' || c == '\t' || c == '\n' || c == '\r'; c = r.peek(0) {
 		r.at++
 	}
@@ -173,11 +178,13 @@ func (r *jsonReader) ascend(slots int) {
 func (r *jsonReader) array() lua.LValue {
 	r.descend(2)
 	defer r.ascend(2)
+	r.v.spend(r.L, tableSize)
 	t := r.L.NewTable()
 	if r.next(); r.token.kind == "T_ARR_END" {
 		return t
 	}
 	for i := 1; ; i++ {
+		r.v.spend(r.L, valueSize)
 		t.RawSetInt(i, r.value())
 		switch r.next(); r.token.kind {
 		case "T_ARR_END":
@@ -193,6 +200,7 @@ func (r *jsonReader) array() lua.LValue {
 func (r *jsonReader) object() lua.LValue {
 	r.descend(3)
 	defer r.ascend(3)
+	r.v.spend(r.L, tableSize)
 	t := r.L.NewTable()
 	if r.next(); r.token.kind == "T_OBJ_END" {
 		return t
@@ -206,6 +214,7 @@ func (r *jsonReader) object() lua.LValue {
 			r.fail("colon")
 		}
 		r.next()
+		r.v.spend(r.L, 3*valueSize)
 		t.RawSetString(key, r.value())
 		switch r.next(); r.token.kind {
 		case "T_OBJ_END":
@@ -222,9 +231,11 @@ func (r *jsonReader) object() lua.LValue {
 func (r *jsonReader) string() {
 	var out []byte
 	for r.at++; ; {
+		r.v.grown(r.L, len(out), len(out))
 		switch c := r.peek(0); c {
 		case '"':
 			r.at++
+			r.v.spend(r.L, 2*len(out))
 			r.token.kind, r.token.value = "T_STRING", lua.LString(out)
 			return
 		case 0:

@@ -41,17 +41,18 @@ func (v *VM) pack(L *lua.LState) int {
 	for i := 1; i <= n; i++ {
 		b = v.appendPacked(L, b, L.Get(i), 0)
 	}
-	v.ticks.make(len(b))
+	v.spend(L, len(b))
 	L.Push(lua.LString(b))
 	return 1
 }
 
 func (v *VM) appendPacked(L *lua.LState, b []byte, value lua.LValue, depth int) []byte {
-	if len(b) > maxString {
-		raise(L, "resulting string too large")
-	}
+	v.ticks.step(L)
+	v.room(L, len(b))
 	switch value := value.(type) {
 	case lua.LString:
+		v.room(L, len(b)+len(value))
+		v.spend(L, len(value))
 		return append(appendHead(b, len(value), 0xa0, 31, 0xd9, 0xda, 0xdb), value...)
 	case lua.LBool:
 		if value {
@@ -116,7 +117,7 @@ func appendPackedInt(b []byte, n int64) []byte {
 
 // appendPackedTable writes a list when the keys are 1 to n, else a map.
 func (v *VM) appendPackedTable(L *lua.LState, b []byte, t *lua.LTable, depth int) []byte {
-	if isList(t) {
+	if v.isList(L, t) {
 		n := t.Len()
 		b = appendHead(b, n, 0x90, 15, 0, 0xdc, 0xdd)
 		for i := 1; i <= n; i++ {
@@ -125,9 +126,9 @@ func (v *VM) appendPackedTable(L *lua.LState, b []byte, t *lua.LTable, depth int
 		return b
 	}
 	n := 0
-	each(t, func(_, _ lua.LValue) { n++ })
+	v.each(L, t, func(_, _ lua.LValue) { n++ })
 	b = appendHead(b, n, 0x80, 15, 0, 0xde, 0xdf)
-	each(t, func(key, value lua.LValue) {
+	v.each(L, t, func(key, value lua.LValue) {
 		b = v.appendPacked(L, b, key, depth+1)
 		b = v.appendPacked(L, b, value, depth+1)
 	})
@@ -135,16 +136,17 @@ func (v *VM) appendPackedTable(L *lua.LState, b []byte, t *lua.LTable, depth int
 }
 
 // each goes through a table in the order of next.
-func each(t *lua.LTable, do func(key, value lua.LValue)) {
+func (v *VM) each(L *lua.LState, t *lua.LTable, do func(key, value lua.LValue)) {
 	for key, value := t.Next(lua.LNil); key != lua.LNil; key, value = t.Next(key) {
+		v.ticks.step(L)
 		do(key, value)
 	}
 }
 
 // isList tells whether the keys of a table are 1 to n and nothing else.
-func isList(t *lua.LTable) bool {
+func (v *VM) isList(L *lua.LState, t *lua.LTable) bool {
 	count, most, list := 0, 0, true
-	each(t, func(key, _ lua.LValue) {
+	v.each(L, t, func(key, _ lua.LValue) {
 		n, ok := key.(lua.LNumber)
 		if !ok || n <= 0 || n != lua.LNumber(int32(n)) {
 			list = false
@@ -176,7 +178,7 @@ func (v *VM) unpack(L *lua.LState, limit, offset int64) int {
 		raise(L, fmt.Sprintf("Start offset %d greater than input length %d.", int32(offset), int32(len(text))))
 	}
 	all := limit == 0 && offset == 0
-	r := unpacker{L: L, text: text[offset:], used: 1}
+	r := unpacker{v: v, L: L, text: text[offset:], used: 1}
 	var values []lua.LValue
 	for len(r.text) > 0 && (all || int64(len(values)) < limit) {
 		values = append(values, r.value())
@@ -200,6 +202,7 @@ func (v *VM) unpack(L *lua.LState, limit, offset int64) int {
 
 // unpacker reads values from the start of text.
 type unpacker struct {
+	v    *VM
 	L    *lua.LState
 	text string
 	used int // slots of the stack, as if it were C
@@ -232,6 +235,8 @@ func (r *unpacker) uint(n int) (u uint64) {
 
 func (r *unpacker) value() lua.LValue {
 	first := r.take(1)[0]
+	r.v.ticks.step(r.L)
+	r.v.spend(r.L, valueSize)
 	r.need("too many return values at once; use unpack_one or unpack_limit instead.")
 	switch {
 	case first <= 0x7f:
@@ -276,6 +281,7 @@ func (r *unpacker) value() lua.LValue {
 }
 
 func (r *unpacker) list(n int) lua.LValue {
+	r.v.spend(r.L, tableSize)
 	t := r.L.NewTable()
 	r.used++
 	r.need("in function mp_decode_to_lua_array")
@@ -288,6 +294,7 @@ func (r *unpacker) list(n int) lua.LValue {
 }
 
 func (r *unpacker) table(n int) lua.LValue {
+	r.v.spend(r.L, tableSize)
 	t := r.L.NewTable()
 	r.used++
 	for range n {
@@ -296,7 +303,7 @@ func (r *unpacker) table(n int) lua.LValue {
 		value := r.value()
 		r.used--
 		storable(r.L, key)
-		t.RawSet(key, value)
+		r.v.store(r.L, t, key, value)
 	}
 	r.used--
 	return t

@@ -146,6 +146,7 @@ func (m *matcher) itemEnd(p int) int {
 			p++
 		}
 		for first := true; first || m.after(p) != ']'; first = false {
+			m.step()
 			if p == len(m.pattern) {
 				raise(m.L, "malformed pattern (missing ']')")
 			}
@@ -183,6 +184,7 @@ func (m *matcher) inSet(c byte, p, last int) bool {
 		p++
 	}
 	for ; p < last; p++ {
+		m.step()
 		switch {
 		case m.pattern[p] == '%':
 			if p++; inClass(c, m.after(p)) {
@@ -240,6 +242,7 @@ func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 func (m *matcher) most(s, p, end int) int {
 	n := 0
 	for m.one(s+n, p, end) {
+		m.step()
 		n++
 	}
 	for ; n >= 0; n-- {
@@ -308,6 +311,7 @@ func (m *matcher) balanced(s, p int) int {
 		return -1
 	}
 	for i, depth := s+1, 1; i < len(m.text); i++ {
+		m.step()
 		switch m.text[i] {
 		case y:
 			if depth--; depth == 0 {
@@ -347,6 +351,7 @@ func (m *matcher) again(s int, digit byte) int {
 		raise(m.L, "invalid capture index")
 	}
 	c := m.captures[i]
+	m.v.ticks.work(max(c.length, 0))
 	if c.length < 0 || !strings.HasPrefix(m.text[s:], m.text[c.start:c.start+c.length]) {
 		return -1
 	}

@@ -81,7 +81,9 @@ func (v *VM) carryOut(L *lua.LState) lua.LValue {
 	if refusal != "" {
 		return answered(v.fault("-" + refusal))
 	}
+	v.ticks.make(3 * len(reply)) // a byte there is many as a value
 	value, _ := v.value(reply)
+	v.spend(L, 0) // not before: the reply is the host's, and so is its memory
 	return value
 }
 
@@ -91,6 +93,13 @@ func (v *VM) readArguments(L *lua.LState) (problem lua.LValue) {
 	if n == 0 {
 		return v.fault("Please specify at least one argument for this redis lib call")
 	}
+	size := 0
+	for i := 1; i <= n; i++ {
+		if a, ok := L.Get(i).(lua.LString); ok {
+			size += len(a)
+		}
+	}
+	v.spend(L, size)
 	v.args = v.args[:0]
 	for i := 1; i <= n; i++ {
 		switch a := L.Get(i).(type) {
@@ -143,7 +152,11 @@ func (v *VM) sha1hex(L *lua.LState) int {
 	if L.GetTop() != 1 {
 		return v.raise(L, "wrong number of arguments")
 	}
+	if text, ok := L.Get(1).(lua.LString); ok {
+		v.spend(L, len(text))
+	}
 	text, _ := appendText(nil, L.Get(1))
+	v.ticks.work(10 * len(text))
 	sum := sha1.Sum(text)
 	L.Push(lua.LString(hex.EncodeToString(sum[:])))
 	return 1

@@ -237,11 +237,11 @@ func (v *VM) join(L *lua.LState) int {
 	if size > maxString {
 		L.RaiseError("string length overflow")
 	}
+	v.spend(L, size)
 	text, plain := make([]byte, 0, size), true
 	for i := 1; i <= n && plain; i++ {
 		text, plain = appendText(text, L.Get(i))
 	}
-	v.ticks.make(len(text))
 	if plain {
 		L.Push(lua.LString(unsafe.String(unsafe.SliceData(text), len(text)))) // not changed any more
 		return 1

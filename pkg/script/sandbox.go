@@ -31,7 +31,7 @@ func (v *VM) furnish() {
 	maths.RawSetString("huge", lua.LNumber(math.Inf(1)))
 	v.library("os", map[string]lua.LGFunction{"clock": clock})
 	v.library("bit", bitFunctions)
-	v.library("struct", structFunctions)
+	v.library("struct", v.structFunctions())
 	v.coroutines(from.RawGetString("coroutine").(*lua.LTable))
 	v.add("redis", v.redisLibrary())
 	v.add("cjson", v.jsonLibrary())

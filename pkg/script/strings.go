@@ -12,8 +12,8 @@ func (v *VM) stringFunctions() map[string]lua.LGFunction {
 	return map[string]lua.LGFunction{
 		"byte": stringByte, "char": stringChar, "dump": stringDump, "find": func(L *lua.LState) int { return v.find(L, true) },
 		"format": v.format, "gfind": v.gmatch, "gmatch": v.gmatch, "gsub": v.gsub, "len": stringLen,
-		"lower": cased('A', 'Z'), "match": func(L *lua.LState) int { return v.find(L, false) }, "rep": v.rep,
-		"reverse": stringReverse, "sub": stringSub, "upper": cased('a', 'z'),
+		"lower": v.cased('A', 'Z'), "match": func(L *lua.LState) int { return v.find(L, false) }, "rep": v.rep,
+		"reverse": v.reverse, "sub": stringSub, "upper": v.cased('a', 'z'),
 	}
 }
 
@@ -43,8 +43,9 @@ func stringSub(L *lua.LState) int {
 	return 1
 }
 
-func stringReverse(L *lua.LState) int {
+func (v *VM) reverse(L *lua.LState) int {
 	s := checkString(L, 1)
+	v.spend(L, 2*len(s)) // and the copy that is the result
 	b := make([]byte, len(s))
 	for i := range len(s) {
 		b[len(s)-1-i] = s[i]
@@ -54,9 +55,11 @@ func stringReverse(L *lua.LState) int {
 }
 
 // cased is lower or upper, of ASCII as in the locale C.
-func cased(from, to byte) lua.LGFunction {
+func (v *VM) cased(from, to byte) lua.LGFunction {
 	return func(L *lua.LState) int {
-		b := []byte(checkString(L, 1))
+		s := checkString(L, 1)
+		v.spend(L, 2*len(s))
+		b := []byte(s)
 		for i, c := range b {
 			if c >= from && c <= to {
 				b[i] = c ^ 0x20
@@ -76,7 +79,7 @@ func (v *VM) rep(L *lua.LState) int {
 	if n > maxString/len(text) {
 		raise(L, "resulting string too large")
 	}
-	v.ticks.make(n * len(text))
+	v.spend(L, n*len(text))
 	L.Push(lua.LString(strings.Repeat(text, n)))
 	return 1
 }
@@ -121,6 +124,7 @@ func (v *VM) find(L *lua.LState, find bool) int {
 	init := int(min(max(fromEnd(optInteger(L, 3, 1), len(s))-1, 0), int64(len(s))))
 	visible, _, _ := strings.Cut(p, "\x00")
 	if find && (lua.LVAsBool(L.Get(4)) || !strings.ContainsAny(visible, "^$*+?.([%-")) {
+		v.ticks.work(len(s) - init)
 		at := strings.Index(s[init:], p)
 		if at < 0 {
 			L.Push(lua.LNil)
@@ -197,9 +201,10 @@ func (v *VM) gsub(L *lua.LState) int {
 		end := m.try(at, anchor)
 		if end >= 0 {
 			n++
-			if out = m.appendInstead(out, by, at, end); len(out) > maxString {
-				raise(L, "resulting string too large")
-			}
+			had := len(out)
+			out = m.appendInstead(out, by, at, end)
+			v.spend(L, 2*(len(out)-had))
+			v.room(L, len(out))
 		}
 		switch {
 		case end > at:
@@ -217,7 +222,7 @@ func (v *VM) gsub(L *lua.LState) int {
 	if at < len(s) {
 		out = append(out, s[at:]...)
 	}
-	v.ticks.make(len(out))
+	v.spend(L, len(out))
 	L.Push(lua.LString(out))
 	L.Push(lua.LNumber(n))
 	return 2
@@ -252,6 +257,7 @@ func (m *matcher) appendInstead(out []byte, by lua.LValue, s, end int) []byte {
 // appendTemplate appends a text in which %1 is the first capture and %0 all.
 func (m *matcher) appendTemplate(out []byte, text string, s, end int) []byte {
 	for i := 0; i < len(text); i++ {
+		m.v.room(m.L, len(out))
 		c := text[i]
 		if c == '%' {
 			i++
@@ -259,9 +265,11 @@ func (m *matcher) appendTemplate(out []byte, text string, s, end int) []byte {
 			case i == len(text):
 				c = 0 // what C finds there
 			case text[i] == '0':
+				m.v.spend(m.L, end-s)
 				out = append(out, m.text[s:end]...)
 				continue
 			case isDigit(text[i]):
+				m.v.spend(m.L, end-s)
 				out, _ = appendText(out, m.get(int(text[i]-'1'), s, end))
 				continue
 			default:

@@ -20,24 +20,28 @@ const (
 	mostAlign   = 8  // what ! alone stands for
 )
 
-var structFunctions = map[string]lua.LGFunction{"pack": structPack, "unpack": structUnpack, "size": structSize}
+func (v *VM) structFunctions() map[string]lua.LGFunction {
+	return map[string]lua.LGFunction{"pack": v.structPack, "unpack": v.structUnpack, "size": v.structSize}
+}
 
 // layout reads a format.
 type layout struct {
+	v     *VM
 	L     *lua.LState
 	text  string // what is left of it
 	big   bool
 	align int
 }
 
-func newLayout(L *lua.LState) *layout {
+func (v *VM) newLayout(L *lua.LState) *layout {
 	text, _, _ := strings.Cut(checkString(L, 1), "\x00")
-	return &layout{L: L, text: text, align: 1}
+	return &layout{v: v, L: L, text: text, align: 1}
 }
 
 // next is the next option with its size and the padding before it, where pos
 // bytes went before.
 func (f *layout) next(pos int) (option byte, size, padding int) {
+	f.v.ticks.step(f.L)
 	option = f.text[0]
 	f.text = f.text[1:]
 	size = f.size(option)
@@ -128,12 +132,13 @@ func toUnsigned(n float64) uint64 {
 	return uint64(truncate(n))
 }
 
-func structPack(L *lua.LState) int {
-	f := newLayout(L)
+func (v *VM) structPack(L *lua.LState) int {
+	f := v.newLayout(L)
 	L.Push(lua.LNil) // what an argument is that is missing
 	var b []byte
 	for arg := 2; f.text != ""; {
 		option, size, padding := f.next(len(b))
+		v.room(L, len(b)+padding)
 		b = append(b, make([]byte, padding)...)
 		switch option {
 		case 'b', 'B', 'h', 'H', 'l', 'L', 'T', 'i', 'I':
@@ -143,7 +148,7 @@ func structPack(L *lua.LState) int {
 		case 'd':
 			b = f.appendInt(b, math.Float64bits(checkNumber(L, arg)), size)
 		case 'c', 's':
-			b = appendChars(L, b, option, size, arg)
+			b = v.appendChars(L, b, option, size, arg)
 		case 'x':
 			b = append(b, 0)
 			continue
@@ -153,11 +158,12 @@ func structPack(L *lua.LState) int {
 		}
 		arg++
 	}
+	v.spend(L, 2*len(b))
 	L.Push(lua.LString(b))
 	return 1
 }
 
-func appendChars(L *lua.LState, b []byte, option byte, size, arg int) []byte {
+func (v *VM) appendChars(L *lua.LState, b []byte, option byte, size, arg int) []byte {
 	text := checkString(L, arg)
 	if size == 0 {
 		size = len(text)
@@ -168,6 +174,7 @@ func appendChars(L *lua.LState, b []byte, option byte, size, arg int) []byte {
 	if len(b)+size > maxString {
 		raise(L, "string length overflow")
 	}
+	v.spend(L, size)
 	b = append(b, text[:size]...)
 	if option == 's' {
 		b = append(b, 0)
@@ -198,8 +205,8 @@ func (f *layout) integer(data string, signed bool) lua.LNumber {
 	return lua.LNumber(int64(value))
 }
 
-func structUnpack(L *lua.LState) int {
-	f, data := newLayout(L), checkString(L, 2)
+func (v *VM) structUnpack(L *lua.LState) int {
+	f, data := v.newLayout(L), checkString(L, 2)
 	at := optInteger(L, 3, 1)
 	if at == 0 {
 		argError(L, 3, "offset must be 1 or greater")
@@ -281,8 +288,8 @@ func (r *structReader) counted() string {
 	return r.rest(toUnsigned(n))
 }
 
-func structSize(L *lua.LState) int {
-	f, pos := newLayout(L), 0
+func (v *VM) structSize(L *lua.LState) int {
+	f, pos := v.newLayout(L), 0
 	for f.text != "" {
 		option, size, padding := f.next(pos)
 		switch {

@@ -10,8 +10,8 @@ import (
 
 func (v *VM) tableFunctions() map[string]lua.LGFunction {
 	return map[string]lua.LGFunction{
-		"concat": v.concat, "foreach": v.foreach, "foreachi": v.foreachi, "getn": getn, "insert": v.insert, "maxn": maxn,
-		"remove": removeFrom, "setn": setn, "sort": sortTable,
+		"concat": v.concat, "foreach": v.foreach, "foreachi": v.foreachi, "getn": getn, "insert": v.insert, "maxn": v.maxn,
+		"remove": v.remove, "setn": setn, "sort": v.sort,
 	}
 }
 
@@ -25,6 +25,7 @@ func (v *VM) concat(L *lua.LState) int {
 	}
 	var text []byte
 	for i := from; i <= to; i++ {
+		v.ticks.step(L)
 		var ok bool
 		if text, ok = appendText(text, t.RawGetInt(i)); !ok {
 			raise(L, fmt.Sprintf("invalid value (%s) at index %d in table for 'concat'", t.RawGetInt(i).Type(), i))
@@ -32,11 +33,9 @@ func (v *VM) concat(L *lua.LState) int {
 		if i < to {
 			text = append(text, sep...)
 		}
-		if len(text) > maxString {
-			raise(L, "resulting string too large")
-		}
+		v.room(L, len(text))
 	}
-	v.ticks.make(len(text))
+	v.spend(L, 2*len(text))
 	L.Push(lua.LString(text))
 	return 1
 }
@@ -52,9 +51,9 @@ func setn(L *lua.LState) int {
 	return 0
 }
 
-func maxn(L *lua.LState) int {
+func (v *VM) maxn(L *lua.LState) int {
 	most := 0.0
-	each(checkTable(L, 1), func(key, _ lua.LValue) {
+	v.each(L, checkTable(L, 1), func(key, _ lua.LValue) {
 		if n, ok := key.(lua.LNumber); ok {
 			most = max(most, float64(n))
 		}
@@ -73,16 +72,17 @@ func (v *VM) insert(L *lua.LState) int {
 	case 3:
 		pos = checkInt(L, 2)
 		for i := max(pos, end); i > pos; i-- {
+			v.ticks.step(L)
 			t.RawSetInt(i, t.RawGetInt(i-1))
 		}
 	default:
 		raise(L, "wrong number of arguments to 'insert'")
 	}
-	t.RawSetInt(pos, L.Get(-1))
+	v.store(L, t, lua.LNumber(pos), L.Get(-1))
 	return 0
 }
 
-func removeFrom(L *lua.LState) int {
+func (v *VM) remove(L *lua.LState) int {
 	t := checkTable(L, 1)
 	end := t.Len()
 	pos := int(int32(optInteger(L, 2, int64(end))))
@@ -91,6 +91,7 @@ func removeFrom(L *lua.LState) int {
 	}
 	L.Push(t.RawGetInt(pos))
 	for ; pos < end; pos++ {
+		v.ticks.step(L)
 		t.RawSetInt(pos, t.RawGetInt(pos+1))
 	}
 	t.RawSetInt(end, lua.LNil)
@@ -113,6 +114,7 @@ func visit(L *lua.LState, fn *lua.LFunction, key, value lua.LValue) (end bool) {
 func (v *VM) foreach(L *lua.LState) int {
 	t, fn := v.behind(checkTable(L, 1)), checkFunction(L, 2)
 	for key, value := t.Next(lua.LNil); key != lua.LNil; key, value = t.Next(key) {
+		v.ticks.step(L)
 		if visit(L, fn, key, value) {
 			return 1
 		}
@@ -123,6 +125,7 @@ func (v *VM) foreach(L *lua.LState) int {
 func (v *VM) foreachi(L *lua.LState) int {
 	t, fn := checkTable(L, 1), checkFunction(L, 2)
 	for i, n := 1, t.Len(); i <= n; i++ {
+		v.ticks.step(L)
 		if visit(L, fn, lua.LNumber(i), t.RawGetInt(i)) {
 			return 1
 		}
@@ -133,22 +136,24 @@ func (v *VM) foreachi(L *lua.LState) int {
 // sorter sorts a table with the steps of Lua's quicksort: what is equal, and
 // what a function says that is no order, comes out as there.
 type sorter struct {
+	v  *VM
 	L  *lua.LState
 	t  *lua.LTable
 	fn lua.LValue
 }
 
-func sortTable(L *lua.LState) int {
+func (v *VM) sort(L *lua.LState) int {
 	t := checkTable(L, 1)
 	if L.Get(2) != lua.LNil {
 		checkFunction(L, 2)
 	}
-	s := sorter{L, t, L.Get(2)}
+	s := sorter{v, L, t, L.Get(2)}
 	s.sort(1, t.Len())
 	return 0
 }
 
 func (s *sorter) less(a, b lua.LValue) bool {
+	s.v.ticks.step(s.L)
 	if s.fn == lua.LNil {
 		return less(s.L, a, b)
 	}

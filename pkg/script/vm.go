@@ -104,7 +104,7 @@ func New() *VM {
 	v := &VM{scripts: map[string]*Script{}, fixed: map[*lua.LTable]bool{}, random: seedOfRandom}
 	v.state = lua.NewState(lua.Options{SkipOpenLibs: true, CallStackSize: 8192, MinimizeStackMemory: true,
 		RegistrySize: 4096, RegistryMaxSize: 1 << 20, RegistryGrowStep: 4096})
-	v.ticks.vm = v
+	v.ticks.vm, v.ticks.growth = v, maxGrowth
 	v.ticks.sample[0].Name = "/memory/classes/heap/objects:bytes"
 	v.state.SetContext(&v.ticks)
 	v.furnish()
@@ -306,6 +306,8 @@ type ticker struct {
 	made   int    // bytes of strings since the heap was weighed
 	end    error  // why the script must end
 	weight uint64 // of the heap at the beginning
+	growth uint64 // bytes that it may grow
+	ahead  uint64 // bytes that a builtin is about to take
 	sample [1]metrics.Sample
 }
 
@@ -316,7 +318,9 @@ var ended = func() chan struct{} {
 }()
 
 // start readies the ticker for a run.
-func (t *ticker) start() { t.count, t.next, t.made, t.end, t.weight = 0, pollEvery, 0, nil, 0 }
+func (t *ticker) start() {
+	t.count, t.next, t.made, t.end, t.weight, t.ahead = 0, pollEvery, 0, nil, 0, 0
+}
 
 // make counts bytes of a string that was made: a few instructions can make
 // more than a thousand others.
@@ -324,6 +328,47 @@ func (t *ticker) make(n int) {
 	if t.made += n; t.made > weighMade {
 		t.next = 0
 	}
+}
+
+// room ends a builtin that would make a string of n bytes or more in all when
+// that is too large; it is asked before n bytes are made, since they may be many.
+func (v *VM) room(L *lua.LState, n int) {
+	if n > maxString {
+		raise(L, "resulting string too large")
+	}
+}
+
+// grown is room, and a step, in a loop over bytes that is at byte i.
+func (v *VM) grown(L *lua.LState, i, n int) {
+	if i&(pollEvery-1) == 0 {
+		v.ticks.step(L)
+		v.room(L, n)
+	}
+}
+
+// spend counts n bytes that a builtin is about to take, and ends it when the
+// script holds too much. Small ones are seen at the next instruction.
+func (v *VM) spend(L *lua.LState, n int) {
+	v.ticks.make(n)
+	if v.ticks.next == 0 {
+		v.ticks.ahead = uint64(n)
+		v.ticks.step(L)
+		v.ticks.ahead = 0
+	}
+}
+
+// work counts bytes that a builtin goes through at once.
+func (t *ticker) work(n int) { t.count += uint64(n) >> 6 }
+
+// farIndex is where a table is taken to have all places before an index.
+const farIndex = 1 << 16
+
+// store sets what is under a key, of which a far one makes a table long.
+func (v *VM) store(L *lua.LState, t *lua.LTable, key, value lua.LValue) {
+	if n, ok := key.(lua.LNumber); ok && n > farIndex && n < lua.LNumber(lua.MaxArrayIndex) {
+		v.spend(L, 16*int(n))
+	}
+	t.RawSet(key, value)
 }
 
 // step counts a step of a builtin that takes long like an instruction.
@@ -376,11 +421,11 @@ func (t *ticker) weigh() {
 	if t.weight == 0 {
 		t.weight = heap
 	}
-	if heap <= t.weight+maxGrowth {
+	if heap+t.ahead <= t.weight+t.growth {
 		return
 	}
 	runtime.GC() // much of it may be gone
-	if t.heap() > t.weight+maxGrowth {
+	if t.heap()+t.ahead > t.weight+t.growth {
 		t.end = errMemory
 	}
 }
