@@ -12,16 +12,19 @@ import (
 )
 
 // TestFailingAtEveryStep has each call that changes the state directory while
-// data moves fail, alone and with all that come after it. Whoever serves then has all data,
-// and so has who is started after a kill.
+// data moves fail: alone, or with all that come after it, by turns; with -every each in
+// both ways. Whoever serves then has all data, and so has who is started after a kill.
 func TestFailingAtEveryStep(t *testing.T) {
+	ways := map[string]func(n int) bool{"by turns": func(n int) bool { return n%2 == 1 }}
+	if *every {
+		ways = map[string]func(n int) bool{
+			"once":         func(int) bool { return false },
+			"from then on": func(int) bool { return true },
+		}
+	}
 	for _, r := range routes[:2] {
-		for _, lasting := range []bool{false, true} {
-			name := r.name + ", once"
-			if lasting {
-				name = r.name + ", from then on"
-			}
-			t.Run(name, func(t *testing.T) {
+		for name, lasting := range ways {
+			t.Run(r.name+", "+name, func(t *testing.T) {
 				t.Parallel()
 				failEverywhere(t, r, lasting)
 			})
@@ -29,10 +32,11 @@ func TestFailingAtEveryStep(t *testing.T) {
 	}
 }
 
-func failEverywhere(t *testing.T, r route, lasting bool) {
+// failEverywhere has step n fail, with all that come after it where lasting says so.
+func failEverywhere(t *testing.T, r route, lasting func(n int) bool) {
 	w := newWorld(t, 100, r.from, r.to)
 	w.pause = 15 * time.Millisecond
-	s := &steps{dir: w.state(), lasting: lasting}
+	s := &steps{dir: w.state()}
 	p := w.start(r.from, s.observe)
 	w.fill()
 	refused, taken, ended := 0, 0, 0
@@ -42,7 +46,7 @@ func failEverywhere(t *testing.T, r route, lasting bool) {
 		if target.after || target.nth > 3 {
 			continue
 		}
-		s.fail = []unix.Errno{unix.EIO, unix.ENOSPC, unix.EROFS}[n%3]
+		s.fail, s.lasting = []unix.Errno{unix.EIO, unix.ENOSPC, unix.EROFS}[n%3], lasting(n)
 		_, directory := w.owner()
 		stop := w.count()
 		s.begin(directory, r.traffic, target)
