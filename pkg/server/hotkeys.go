@@ -44,6 +44,7 @@ type hotKeys struct {
 // hotSlot is one counter.
 type hotSlot struct {
 	count, over float64 // of count at most over belongs to other keys
+	looks       int     // that met the key
 	space       uint32
 	key         []byte // memory of its own, used again
 }
@@ -84,6 +85,7 @@ func (h *hotKeys) count(space uint32, key []byte) {
 	for i := range h.used {
 		if h.hashes[i] == hash {
 			h.slots[i].count += weight
+			h.slots[i].looks++
 			return
 		}
 		if h.slots[i].count < h.slots[least].count {
@@ -97,7 +99,7 @@ func (h *hotKeys) count(space uint32, key []byte) {
 	s := &h.slots[least]
 	h.hashes[least] = hash
 	s.space, s.key = space, append(s.key[:0], key...)
-	s.over = s.count
+	s.over, s.looks = s.count, 1
 	s.count += weight
 }
 
@@ -128,7 +130,7 @@ func (h *hotKeys) hottest(now int64) []command.HotKey {
 	for i := range h.used {
 		s := &h.slots[i]
 		own := s.count - s.over
-		if own < 1.5*float64(h.every) || h.span == 0 || h.total == 0 {
+		if s.looks < 2 || own < 1 || h.span == 0 || h.total == 0 {
 			continue
 		}
 		keys = append(keys, command.HotKey{DB: s.space, Key: s.key, PerSecond: own / h.span, Share: own / h.total})
