@@ -148,15 +148,28 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
-// says waits until INFO persistence has the line. Asked under the lane, since an answer
-// to a client may itself wait for the disk.
+// inside has fn called by the reactor's goroutine with the lane held, since an
+// answer to a client may itself wait for the disk.
+func inside(t *testing.T, g *gated, srv *Server, fn func()) {
+	t.Helper()
+	done := make(chan struct{})
+	if err := srv.work.r.Post(func() {
+		g.Lock()
+		defer g.Unlock()
+		fn()
+		close(done)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+}
+
+// says waits until INFO persistence has the line.
 func says(t *testing.T, g *gated, srv *Server, line string) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		var b strings.Builder
-		g.Lock()
-		infoPersistence(srv.work, &b)
-		g.Unlock()
+		inside(t, g, srv, func() { infoPersistence(srv.work, &b) })
 		if strings.Contains(b.String(), line+"\r\n") {
 			return
 		}
@@ -184,6 +197,7 @@ func TestInfoTellsOfTheDisk(t *testing.T) {
 	says(t, g, srv, "aof_last_write_status:err")
 	g.open.Store(true)
 	srv.SetSync(SyncAlways)
+	eventually(t, "a write that is taken", func() bool { return c.ask("SET k 2") == "+OK" })
 	says(t, g, srv, "aof_last_write_status:ok")
 	says(t, g, srv, "aof_pending_bio_fsync:0")
 }
@@ -209,13 +223,13 @@ func TestTellsThatWritesAreRefused(t *testing.T) {
 		t.Fatal(got)
 	}
 	refused := func() (text string) {
-		g.Lock()
-		defer g.Unlock()
-		for _, p := range srv.work.engineStatus() {
-			if p.Name == "writes" {
-				text = p.Value.(string)
+		inside(t, g, srv, func() {
+			for _, p := range srv.work.engineStatus() {
+				if p.Name == "writes" {
+					text = p.Value.(string)
+				}
 			}
-		}
+		})
 		return text
 	}
 	if got := refused(); got != "taken" {
@@ -270,13 +284,22 @@ func TestFailedSyncBesideWhatIsAnsweredLater(t *testing.T) {
 	if got := c.answer(); !strings.HasPrefix(got, "-ERR outcome unknown") {
 		t.Fatalf("SET a: %q", got)
 	}
-	if got := c.answer(); got != "*6003" {
+	// What follows may have been held for that sync, too, but each is answered once.
+	const unknown = "-ERR outcome unknown"
+	if got := c.answer(); got == "*6003" {
+		for range 2 * 6003 {
+			c.answer()
+		}
+	} else if !strings.HasPrefix(got, unknown) {
 		t.Fatalf("KEYS: %q", got)
 	}
-	for range 2 * 6003 {
+	if got := c.answer(); got == "$3" {
 		c.answer()
-	}
-	if got := c.answer() + " " + c.answer(); got != "$3 end" {
+	} else if !strings.HasPrefix(got, unknown) {
 		t.Errorf("ECHO: %q", got)
+	}
+	eventually(t, "recovery", func() bool { return c.ask("SET after 1") == "+OK" })
+	if got := c.ask("ECHO marker") + " " + c.answer(); got != "$6 marker" {
+		t.Errorf("answered with what was for another request: %q", got)
 	}
 }
