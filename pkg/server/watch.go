@@ -98,7 +98,9 @@ func (t *watches) see(b *batch.Batch, from, to int) {
 		o := b.Op(i)
 		switch {
 		case o.MakesRoom(): // BITFIELD: it counts when one of its fields is then written
-			grown = o.Changed()
+			if grown = o.Changed(); grown {
+				t.grew(o)
+			}
 		case grown && o.SetsField() && o.Wrote():
 			t.touch(o.Space, o.KeyBytes())
 		case !o.Changed():
@@ -121,6 +123,13 @@ func (t *watches) clear(space uint32) {
 		for _, one := range list {
 			one.cl.Dirty = one.cl.Dirty || one.present
 		}
+	}
+}
+
+// grew notes that a key is there, which counts when its database is emptied; it alone is no change.
+func (t *watches) grew(o *batch.Op) {
+	for _, one := range t.keys[watchKey{o.Space, string(o.KeyBytes())}] {
+		one.present = true
 	}
 }
 
