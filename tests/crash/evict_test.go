@@ -227,7 +227,10 @@ func (h *house) within(limit int) {
 	limit += limit / 16
 	for end := time.Now().Add(20 * time.Second); h.figure("reserved_memory") > limit; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			h.t.Fatalf("the data takes %d bytes, the limit is %d\n%s", h.figure("reserved_memory"), limit, h.log)
+			before := h.figure("evicted_keys")
+			time.Sleep(time.Second)
+			h.t.Fatalf("the data takes %d bytes, the limit is %d; %d keys of %d bytes, %d, then %d evicted\n%s", h.figure("reserved_memory"), limit,
+				h.size(), h.figure("used_memory_dataset"), before, h.figure("evicted_keys"), h.log)
 		}
 	}
 }

@@ -136,7 +136,8 @@ uint64_t compact(struct kv_store *st, uint64_t budget, bool *more)
 	struct header *h = st->h;
 	uint64_t used = 0;
 
-	while (h->space_detached == 0 && (h->move_region != 0 || too_many_gaps(h))) {
+	while (h->space_detached == 0 &&
+	       (h->move_region != 0 || (too_many_gaps(h) && h->used != st->unfit))) {
 		enum progress p;
 
 		if (used >= budget) {
@@ -152,8 +153,11 @@ uint64_t compact(struct kv_store *st, uint64_t budget, bool *more)
 		if (p == UNDER_WAY)
 			continue;
 		h->move_region = 0;
-		if (p == STUCK)
+		if (p == STUCK) {
+			st->unfit = h->used;
+			*more |= evict_pressed(h); /* which makes longer ones */
 			break;
+		}
 	}
 	return used;
 }

@@ -159,21 +159,23 @@ static uint64_t give_back(struct kv_store *st, struct hunt *hunt)
 }
 
 /* Removes entries and closes gaps until the system would give `need` bytes, with about `most`
- * units of work. */
-static bool make_whole(struct kv_store *st, struct hunt *hunt, uint64_t need, uint64_t most)
+ * units of work; whether any of it was done, and whether there is more to close. */
+static bool make_whole(struct kv_store *st, struct hunt *hunt, uint64_t need, uint64_t most,
+		       bool *more)
 {
 	struct header *h = st->h;
 	bool some = h->committed + need <= h->max_memory;
 
 	while (h->committed + need > h->max_memory && hunt->used < most && !hunt->failed) {
-		bool more = false;
 		bool gaps = h->free_granules * GRANULE > h->used / 8;
-		bool went = !gaps && evict_bytes(st, hunt, need < REGION_SIZE ? REGION_SIZE : need,
-						 most / 8);
+		uint64_t bytes = gaps || need > REGION_SIZE ? need : REGION_SIZE;
+		bool went = (!gaps || h->used == st->unfit) &&
+			    evict_bytes(st, hunt, bytes, most / 8 + 1);
 
-		hunt->used += compact(st, most / 8, &more) + 1;
-		if (give_back(st, hunt) == 0 && !went && !more) {
-			if (!gaps || !evict_bytes(st, hunt, need, most / 8))
+		*more = false;
+		hunt->used += compact(st, most / 8, more) + 1;
+		if (give_back(st, hunt) == 0 && !went && !*more) {
+			if (!gaps || !evict_bytes(st, hunt, need, most / 8 + 1))
 				break;
 		}
 		some = true;
@@ -194,7 +196,7 @@ bool evict_now(struct kv_store *st, int64_t now, struct kv_events *events, unsig
 		return true;
 	if (attempt < QUICK_TRIES && need <= REGION_SIZE)
 		return evict_bytes(st, &hunt, KIB << 2 * attempt, LEAST_WORK);
-	return make_whole(st, &hunt, need, LEAST_WORK + (need >> WORK_SHIFT));
+	return make_whole(st, &hunt, need, LEAST_WORK + (need >> WORK_SHIFT), &more);
 }
 
 uint64_t evict_ahead(struct kv_store *st, int64_t now, uint64_t budget, struct kv_events *events,
@@ -210,8 +212,10 @@ uint64_t evict_ahead(struct kv_store *st, int64_t now, uint64_t budget, struct k
 			*more |= excess(st->h) != 0;
 	} else if (UNLIKELY(evicts(st->h) && before > st->h->max_memory)) {
 		/* A start took what was there, or the limit was made lower. */
-		make_whole(st, &hunt, 64 * KIB, budget < LEAST_WORK ? budget : LEAST_WORK);
-		*more |= st->h->committed < before || st->h->entries < entries;
+		bool gaps = false;
+
+		make_whole(st, &hunt, 64 * KIB, budget < LEAST_WORK ? budget : LEAST_WORK, &gaps);
+		*more |= gaps || st->h->committed < before || st->h->entries < entries;
 	}
 	return hunt.used;
 }
