@@ -105,6 +105,7 @@ void hash_close(kv_store *st, uint32_t flags)
 {
 	if (st->image != NULL)
 		image_join(st->image);
+	huge_end(st);
 	if (!(flags & KV_CLOSE_GIVEN)) {
 		disk_close(st);
 		memory_close(st);

@@ -1,7 +1,7 @@
 /*
  * handover.c - a store passes from one generation of the code to the next
  *
- * offer() only describes; the files stay as they are, so resume() has nothing to undo.
+ * offer() only describes; the files stay as they are, so resume() undoes next to nothing.
  * accept() reads, checks, and takes the descriptors and mappings over as its last act.
  */
 #include "image.h"
@@ -57,12 +57,15 @@ int hash_offer(kv_store *st, struct kv_offer *offer)
 	offer->segment_count = SEGMENTS;
 	offer->state = &st->state;
 	offer->state_len = sizeof st->state;
+	huge_stop(st);
 	return KV_OK;
 }
 
 int hash_resume(kv_store *st)
 {
-	(void)st;
+	huge_end(st);
+	huge_open(st);
+	huge_count(st);
 	return KV_OK;
 }
 
@@ -181,6 +184,8 @@ static void take_over(struct kv_store *st, const struct kv_open *open, const str
 	st->log_host = open->log_host;
 	st->h->max_memory = open->max_memory;
 	evict_attach(st);
+	huge_open(st);
+	huge_count(st);
 }
 
 int hash_accept(const struct kv_open *open, const struct kv_offer *offer, kv_store **store)

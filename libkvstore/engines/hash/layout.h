@@ -60,6 +60,7 @@
 #define LAYOUT 4u
 
 #define PAGE 4096ull
+#define HUGE_PAGE (2 * MIB)
 #define KIB 1024ull
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
@@ -280,6 +281,7 @@ struct kv_store {
 	int fd[SEGMENTS];
 	struct disk *disk; /* NULL: nothing is kept */
 	struct image *image; /* what the memory is mapped from, until all of it was looked at */
+	struct huge *huge; /* NULL: all pages are small */
 	struct space *last; /* the space that was looked up last */
 	uint64_t lacking;   /* bytes that the limit refused last, 0: none since it was set to 0 */
 	uint64_t unfit;     /* `used` when no gap was long enough for compact(), and no memory there */

@@ -32,16 +32,38 @@ static int file_make(const char *name)
 	return fd;
 }
 
+/* A range of addresses that begins where a huge page can. */
+static uint8_t *range_find(uint64_t length)
+{
+	uint8_t *p = mmap(NULL, length + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t before;
+
+	if (p == MAP_FAILED)
+		return NULL;
+	before = round_up((uintptr_t)p, HUGE_PAGE) - (uintptr_t)p;
+	if (before != 0)
+		munmap(p, before);
+	if (before != HUGE_PAGE)
+		munmap(p + before + length, HUGE_PAGE - before);
+	return p + before;
+}
+
 /*
  * Maps a file over a range of addresses.  The range stays out of core dumps, which
  * would go through all of it page by page.
  */
 static void *file_map(int fd, uint64_t length)
 {
-	void *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	uint8_t *at = range_find(length);
+	void *p;
 
-	if (p == MAP_FAILED)
+	if (at == NULL)
 		return NULL;
+	p = mmap(at, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+	if (p == MAP_FAILED) {
+		munmap(at, length);
+		return NULL;
+	}
 	(void)madvise(p, length, MADV_DONTDUMP);
 	return p;
 }
@@ -82,8 +104,10 @@ int memory_open(struct kv_store *st, char *why, uint64_t why_size)
 		st->fd[seg] = -1;
 	for (unsigned shift = 0; shift <= RESERVE_SHIFTS; shift++) {
 		failed = open_all(st, shift);
-		if (failed == SEGMENTS)
+		if (failed == SEGMENTS) {
+			huge_open(st);
 			return KV_OK;
+		}
 		snprintf(why, why_size, "cannot make %s: %s; fix: raise the limit of open files "
 			 "and of address space (LimitNOFILE=, LimitAS=)",
 			 file_names[failed], strerror(errno));
@@ -94,6 +118,7 @@ int memory_open(struct kv_store *st, char *why, uint64_t why_size)
 
 void memory_close(struct kv_store *st)
 {
+	huge_end(st);
 	for (int seg = 0; seg < SEGMENTS; seg++) {
 		if (st->base[seg] != NULL)
 			munmap(st->base[seg], st->segments[seg].length);
@@ -153,6 +178,7 @@ int memory_commit(struct kv_store *st, enum segment seg, uint64_t at, uint64_t l
 		done += n;
 	}
 	h->committed += len;
+	huge_note(st, seg, at, len);
 	return KV_OK;
 }
 
@@ -170,10 +196,12 @@ static bool part_from_image(struct kv_store *st, enum segment seg, uint64_t at, 
 
 bool memory_release(struct kv_store *st, enum segment seg, uint64_t at, uint64_t len)
 {
-	if (UNLIKELY(st->h->imaged) && !part_from_image(st, seg, at, len))
+	huge_leave(st, seg, at, len);
+	if ((UNLIKELY(st->h->imaged) && !part_from_image(st, seg, at, len)) ||
+	    allocate(st->fd[seg], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, len) != 0) {
+		huge_note(st, seg, at, len);
 		return false;
-	if (allocate(st->fd[seg], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, len) != 0)
-		return false;
+	}
 	st->h->committed -= len;
 	return true;
 }
