@@ -29,6 +29,7 @@ type cache struct {
 	ttl    bool
 
 	order *atomic.Int64 // how many keys all clients have made
+	born  int64         // how many, when this life of the daemon began
 	made  map[int]int64 // which of them a key is
 	next  int
 	has   map[int]int // the version that was acknowledged last
@@ -121,7 +122,7 @@ func (c *cache) settle() (lost int, err error) {
 		if err != nil {
 			return lost, err
 		}
-		newest := c.order.Load()-c.made[i] < cacheNewest
+		newest := c.order.Load()-c.made[i] < cacheNewest && c.made[i] > c.born
 		if _, acknowledged := c.has[i]; acknowledged && newest && !there && !known {
 			lost++
 		}
@@ -129,8 +130,9 @@ func (c *cache) settle() (lost int, err error) {
 	return lost, nil
 }
 
-// settleAll looks at everything after a start. Of the newest keys, which were far from going before it,
-// only those are lost that it has evicted since: it may not know any more which are the newest.
+// settleAll looks at everything after a start. Of the newest keys of the life before it, which were far
+// from going then, only those are lost that it has evicted since: it may not know any more which are
+// the newest, and so a life in which few keys were made has evicted newer ones of those before.
 func (h *house) settleAll(all []*cache) {
 	h.t.Helper()
 	sum := 0
@@ -153,6 +155,7 @@ func runCaches(all []*cache) (told *atomic.Bool, end func() error) {
 	var wait sync.WaitGroup
 	errs := make(chan error, len(all))
 	for _, c := range all {
+		c.born = c.order.Load()
 		wait.Add(1)
 		go func() {
 			defer wait.Done()

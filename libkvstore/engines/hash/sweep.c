@@ -186,7 +186,8 @@ bool sweep_random(struct kv_store *st, struct hunt *hunt, struct victim *v)
 
 /* ------------------------------------------------------------------- soonest */
 
-/* The group with the least due time of the next few from the hand on. */
+/* The group with the least due time of the next few from the hand on.  They are about as many each
+ * time the hand comes round: of a few at the end one would go as often as of many. */
 static uint64_t urgent_group(struct kv_store *st, const struct space *sp, struct hunt *hunt)
 {
 	struct header *h = st->h;
@@ -194,7 +195,9 @@ static uint64_t urgent_group(struct kv_store *st, const struct space *sp, struct
 	uint64_t g = h->hand_bucket / DUE_GROUP;
 	uint64_t best = NONE64;
 	uint32_t least = DUE_NONE;
-	uint64_t end = g + WINDOW < groups ? g + WINDOW : groups;
+	uint64_t rounds = (groups + WINDOW - 1) / WINDOW;
+	uint64_t window = (groups + rounds - 1) / rounds;
+	uint64_t end = g + window < groups ? g + window : groups;
 
 	for (; g < end; g++) {
 		uint32_t due = expiry_due(st, sp, g);

@@ -417,7 +417,7 @@ static void soonest_first(void)
 		late += there && k * 7919 % 30000 >= 22000;
 	}
 	printf("evict: of 8000 each, %u that expire early are left, %u that expire late\n", early, late);
-	MUST(late > 7500 && early < 800);
+	MUST(late > 7900 && early < 400);
 	hash_close(st, 0);
 }
 
