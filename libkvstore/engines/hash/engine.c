@@ -1,4 +1,5 @@
 /* engine.c - open, close, housekeeping, figures, and the engine's descriptor */
+#include "huge.h"
 #include "image.h"
 #include "store.h"
 

@@ -4,6 +4,7 @@
  * offer() only describes; the files stay as they are, so resume() undoes next to nothing.
  * accept() reads, checks, and takes the descriptors and mappings over as its last act.
  */
+#include "huge.h"
 #include "image.h"
 #include "store.h"
 

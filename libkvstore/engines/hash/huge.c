@@ -13,6 +13,7 @@
  * taken again becomes huge again only when it has been quiet for a while, so that a store
  * which evicts is not copied again and again.
  */
+#include "huge.h"
 #include "store.h"
 
 #include <errno.h>

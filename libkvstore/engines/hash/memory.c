@@ -1,4 +1,5 @@
 /* memory.c - the files behind a store: made, mapped, grown, given back */
+#include "huge.h"
 #include "store.h"
 
 #include <errno.h>
