@@ -19,6 +19,7 @@ build() { # name, flags
 		"$here"/verify.c "$engine"/*.c -ldl -o "$out/$1-model"
 	gcc $strict $2 -D_GNU_SOURCE "$here"/big.c "$here"/verify.c "$engine"/*.c -o "$out/$1-big"
 	gcc $strict $2 -D_GNU_SOURCE "$here"/evict.c "$here"/verify.c "$engine"/*.c -o "$out/$1-evict"
+	gcc $strict $2 -D_GNU_SOURCE "$here"/huge.c "$here"/verify.c "$engine"/*.c -o "$out/$1-huge"
 	gcc $strict $2 -D_GNU_SOURCE "$here"/offer.c "$engine"/*.c -o "$out/$1-offer"
 }
 
@@ -36,5 +37,6 @@ for name in plain asan; do
 	"$out/$name-big"
 	"$out/$name-evict"
 	"$out/$name-offer"
+	"$out/$name-huge"
 done
 "$out/plain-offer" limit
