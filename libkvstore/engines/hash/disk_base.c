@@ -77,11 +77,12 @@ static int flush(struct disk *d, const void *more, uint64_t more_len)
 
 struct walk {
 	struct kv_store *st;
-	int64_t now;
 	uint64_t used;
 	int error;
 };
 
+/* Also of one whose time has passed: it is there until it is noted that it has gone.  The clock
+ * may be set back before that, and what is then told of it in the log has to find it. */
 static void write_entry(void *arg, const struct entry *e)
 {
 	struct walk *w = arg;
@@ -91,7 +92,7 @@ static void write_entry(void *arg, const struct entry *e)
 	bool big = e->value_len >= DISK_BIG;
 
 	w->used += 1 + (e->key_len + e->value_len) / UNIT_BYTES;
-	if (w->error != 0 || kv_gone(e->expiry, w->now))
+	if (w->error != 0)
 		return;
 	if (!buffer_reach(&d->base_buffer, RECORD_HEAD_MAX + e->key_len + (big ? 0 : e->value_len))) {
 		w->error = ENOMEM;
@@ -261,7 +262,7 @@ static bool wanted(const struct disk *d, int64_t now)
 uint64_t disk_maintain(struct kv_store *st, uint64_t budget, int64_t now, bool *more, int64_t *next)
 {
 	struct disk *d = st->disk;
-	struct walk w = {.st = st, .now = now};
+	struct walk w = {.st = st};
 
 	if (d == NULL)
 		return 0;
