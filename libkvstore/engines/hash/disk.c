@@ -141,6 +141,7 @@ void disk_fail(struct kv_store *st, int error)
 	if (d->buffer.room != 0)
 		d->buffer.used = sizeof(struct frame_head);
 	base_abandon(d);
+	d->log.doubted = 1;
 	d->retry_at = INT64_MIN;
 }
 

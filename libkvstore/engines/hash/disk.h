@@ -125,7 +125,7 @@ enum disk_asked {
 
 struct disk_file {
 	int fd; /* -1: none */
-	uint32_t reserved;
+	uint32_t doubted; /* a call on it failed: what else was written there does not count */
 	uint64_t number;
 	uint64_t id;
 	uint64_t size; /* written */

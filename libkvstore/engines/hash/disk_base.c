@@ -140,12 +140,19 @@ static bool walk_on(struct walk *w, uint64_t budget)
 
 /* ------------------------------------------------------------------ begin and end */
 
+/* Whether the log is one that an attempt before this one made, with nothing in it: else each
+ * would leave one, every second while the disk refuses the base. */
+static bool log_is_new(const struct disk *d)
+{
+	return d->log.size == sizeof(struct file_head) && d->log.number > d->oldest && !d->log.doubted;
+}
+
 static int begin(struct kv_store *st)
 {
 	struct disk *d = st->disk;
 
 	disk_flush(st);
-	if (log_rotate(d) != 0)
+	if (!log_is_new(d) && log_rotate(d) != 0)
 		return -1;
 	if (d->status != KV_OK)
 		file_close(&d->before); /* what it holds counts no more */
@@ -221,8 +228,7 @@ void base_synced(struct kv_store *st, uint64_t mark)
 		file_name(from, "new", d->base.number);
 		file_name(to, "base", d->base.number);
 		if (disk_calls->rename(d->dir, from, to) != 0) {
-			base_failed(st, errno, 0);
-			d->retry_at = INT64_MIN;
+			base_failed(st, errno, st->kept_at);
 			return;
 		}
 		d->phase = DISK_NAMED;
@@ -266,6 +272,7 @@ uint64_t disk_maintain(struct kv_store *st, uint64_t budget, int64_t now, bool *
 
 	if (d == NULL)
 		return 0;
+	st->kept_at = now;
 	if (wanted(d, now) && begin(st) != 0)
 		base_failed(st, errno, now);
 	if (d->phase == DISK_WALK) {

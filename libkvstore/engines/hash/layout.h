@@ -285,6 +285,7 @@ struct kv_store {
 	struct space *last; /* the space that was looked up last */
 	uint64_t lacking;   /* bytes that the limit refused last, 0: none since it was set to 0 */
 	uint64_t unfit;     /* `used` when no gap was long enough for compact(), and no memory there */
+	int64_t kept_at;    /* when disk_maintain() was last called */
 	uint64_t heat_most; /* SLOT_HEAT when use is noted, else 0 */
 	struct loan loans[LOANS]; /* the latest, by place; see extent_lender() */
 	void (*log)(void *log_host, int level, const char *text);

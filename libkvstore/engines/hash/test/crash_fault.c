@@ -1,6 +1,7 @@
 /* crash_fault.c - calls of the system that fail: while it runs, at its stop, at its start */
 #include "crash.h"
 
+#include <dirent.h>
 #include <errno.h>
 
 static bool refused(int status)
@@ -122,10 +123,68 @@ static void fault_opening(void)
 	}
 }
 
+static unsigned files_in(const char *path)
+{
+	DIR *dir = opendir(path);
+	unsigned n = 0;
+
+	FAIL_IF(dir == NULL);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* While the disk refuses one call of each snapshot, attempts leave no file each and do not follow each
+ * other faster than they should; then writes are taken again. */
+static void fault_lasting(enum fault_kind kind, uint64_t n)
+{
+	struct host h = {0};
+	int64_t now = SHOP_NOW;
+	int status;
+	uint64_t before = fault_hits();
+	kv_store *st;
+
+	empty_directory(live);
+	power_forget();
+	power_record();
+	st = shop_open(live, true, chance, &status);
+	FAIL_IF(st == NULL);
+	for (uint64_t i = 0; i < 30; i++)
+		FAIL_IF(shop_op(st, &chance, i, &(unsigned){0}) != KV_OK);
+	FAIL_IF(commit(&h, st, false) != KV_OK || !h.running);
+	end_sync(&h, EIO);
+	commit(&h, st, false);
+	FAIL_IF(st->disk->status == KV_OK);
+	for (uint64_t i = 0; i < 1000; i++) {
+		fault_set(kind, n, 1, ENOSPC);
+		keep_house(st, now += 100, 100000);
+		commit(&h, st, false);
+		if (h.running)
+			end_sync(&h, 0);
+		FAIL_IF(st->disk->status == KV_OK);
+	}
+	fault_set(FAULT_NONE, 0, 0, 0);
+	FAIL_IF(files_in(live) > 8); /* . and .. too */
+	FAIL_IF(fault_hits() - before < 50 || fault_hits() - before > 110); /* in 100 seconds */
+	for (int i = 0; i < 100 && st->disk->status != KV_OK; i++) {
+		keep_house(st, now += 100, 100000);
+		commit(&h, st, false);
+		if (h.running)
+			end_sync(&h, 0);
+	}
+	FAIL_IF(st->disk->status != KV_OK || shop_op(st, &chance, 99, &(unsigned){0}) != KV_OK);
+	hash_close(st, 0);
+	power_stop();
+}
+
 int fault(uint64_t seed, uint64_t runs)
 {
 	uint64_t recovered = 0, hits;
 
+	chance = seed;
+	fault_lasting(FAULT_WRITE, 1);
+	fault_lasting(FAULT_RENAME, 0);
 	for (uint64_t i = 0; i < runs; i++) {
 		chance = seed * 104729 + i;
 		disk_base_least = 60000;
