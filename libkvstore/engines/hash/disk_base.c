@@ -288,5 +288,7 @@ uint64_t disk_maintain(struct kv_store *st, uint64_t budget, int64_t now, bool *
 		*next = now + RETRY;
 	if (d->status != KV_OK && d->phase == DISK_LOG)
 		*next = d->retry_at > now ? d->retry_at : now + RETRY;
+	else if (d->said && evict_due(st->h)) /* which waits for room in the log */
+		*next = now + RETRY;
 	return w.used;
 }

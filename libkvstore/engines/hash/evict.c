@@ -86,6 +86,11 @@ bool evict_pressed(const struct header *h)
 	return evicts(h) && h->committed + slack(h) / 2 > h->max_memory;
 }
 
+bool evict_due(const struct header *h)
+{
+	return evicts(h) && (excess(h) != 0 || h->committed > h->max_memory);
+}
+
 /* --------------------------------------------------------------------- removal */
 
 static bool choose(struct kv_store *st, struct hunt *hunt, struct victim *v)
@@ -114,6 +119,10 @@ static bool evict_one(struct kv_store *st, struct hunt *hunt)
 	if (evict_candidates(st->h) == 0 || !choose(st, hunt, &v))
 		return false;
 	entry_read(st, *v.slot, &e);
+	if (log_ready(st, e.key_len, 0) != KV_OK) { /* to note it all the same would fail the log */
+		hunt->failed = true;
+		return false;
+	}
 	if (hunt->events != NULL && kv_event_add(hunt->events, KV_EVICTED, v.sp->number, e.key,
 						 e.key_len) != KV_OK) {
 		hunt->failed = true;

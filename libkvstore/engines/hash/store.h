@@ -443,7 +443,7 @@ struct hunt {
 	int64_t now;
 	struct kv_events *events;
 	uint64_t used; /* units of work: about one for each entry looked at */
-	bool failed;   /* no memory for an event */
+	bool failed;   /* no memory for an event, or no room in the log */
 };
 
 /* An entry that is to go. */
@@ -493,6 +493,9 @@ bool evict_now(struct kv_store *st, int64_t now, struct kv_events *events, unsig
 
 /* Whether memory is so short under the limit that gaps are worth closing early. */
 bool evict_pressed(const struct header *h);
+
+/* Whether evict_ahead() has something to do. */
+bool evict_due(const struct header *h);
 
 /* Sets what follows from the policy in the header. */
 void evict_attach(struct kv_store *st);

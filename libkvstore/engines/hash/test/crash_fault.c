@@ -178,6 +178,66 @@ static void fault_lasting(enum fault_kind kind, uint64_t n)
 	power_stop();
 }
 
+static int put(kv_store *st, unsigned k)
+{
+	static char memory[1 << 16], value[1000];
+	struct kv_sink sink = {.next = memory, .end = memory + sizeof memory};
+	struct kv_events events = {.sink = &sink};
+	char key[32];
+	struct kv_op op = {.code = KV_SET, .key = key, .value = value, .value_len = sizeof value};
+	struct kv_batch batch = {.size = sizeof batch, .op_size = sizeof op, .count = 1, .ops = &op,
+				 .now = SHOP_NOW, .reply = &sink, .events = &events};
+
+	op.key_len = (uint64_t)snprintf(key, sizeof key, "entry-%u", k);
+	FAIL_IF(hash_exec(st, &batch) != KV_OK);
+	return op.status;
+}
+
+/* On a full disk nobody is evicted, since that could not be noted and would fail the log; when
+ * there is room again it is made up for without a write. */
+static void full_while_it_evicts(void)
+{
+	struct kv_limit limit = {.size = sizeof limit, .policy = KV_EVICT_USE, .max_memory = 16 * MIB};
+	struct host h = {0};
+	int64_t now = SHOP_NOW;
+	unsigned k = 0;
+	int status;
+	kv_store *st;
+
+	empty_directory(live);
+	power_forget();
+	power_record();
+	disk_base_least = GIB;
+	st = shop_open(live, true, chance, &status);
+	FAIL_IF(st == NULL || hash_limit(st, &limit) != KV_OK);
+	for (; k < 20000; k++) /* evicts in the end */
+		FAIL_IF(put(st, k) != KV_OK || (k % 50 == 0 && commit(&h, st, false) != KV_OK));
+	fault_set(FAULT_RESERVE, 0, UINT64_MAX, ENOSPC);
+	while (put(st, k) == KV_OK)
+		FAIL_IF(++k == 60000 || (k % 50 == 0 && commit(&h, st, false) != KV_OK));
+	limit.max_memory = 8 * MIB;
+	FAIL_IF(hash_limit(st, &limit) != KV_OK);
+	for (int i = 0; i < 200; i++) {
+		struct kv_maintain m = {.size = sizeof m, .budget = 1000, .now = now};
+
+		FAIL_IF(hash_maintain(st, &m) != KV_OK || commit(&h, st, false) != KV_OK);
+		FAIL_IF(m.next == 0 || st->disk->log.size > st->disk->reserved);
+		now = m.next;
+	}
+	FAIL_IF(st->disk->status != KV_OK || st->h->committed <= limit.max_memory);
+	FAIL_IF(now < SHOP_NOW + 100000); /* it is not asked all the time */
+	fault_set(FAULT_NONE, 0, 0, 0);
+	while (now != 0) {
+		struct kv_maintain m = {.size = sizeof m, .budget = 1000, .now = now};
+
+		FAIL_IF(hash_maintain(st, &m) != KV_OK || commit(&h, st, false) != KV_OK);
+		now = m.next;
+	}
+	FAIL_IF(st->h->committed > limit.max_memory || put(st, k) != KV_OK);
+	hash_close(st, 0);
+	power_stop();
+}
+
 int fault(uint64_t seed, uint64_t runs)
 {
 	uint64_t recovered = 0, hits;
@@ -185,6 +245,7 @@ int fault(uint64_t seed, uint64_t runs)
 	chance = seed;
 	fault_lasting(FAULT_WRITE, 1);
 	fault_lasting(FAULT_RENAME, 0);
+	full_while_it_evicts();
 	for (uint64_t i = 0; i < runs; i++) {
 		chance = seed * 104729 + i;
 		disk_base_least = 60000;
