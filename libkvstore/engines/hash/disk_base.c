@@ -250,6 +250,12 @@ void base_synced(struct kv_store *st, uint64_t mark)
 
 /* ---------------------------------------------------------------------- maintain */
 
+/* Whether the next attempt is to come later.  One that is far ahead is of a clock that was set back. */
+static bool waits(const struct disk *d, int64_t now)
+{
+	return now < d->retry_at && d->retry_at - now <= RETRY_QUIET;
+}
+
 static bool wanted(const struct disk *d, int64_t now)
 {
 	uint64_t least = d->base_size > disk_base_least ? d->base_size : disk_base_least;
@@ -258,7 +264,7 @@ static bool wanted(const struct disk *d, int64_t now)
 		return false;
 	if (d->asked == DISK_ASKED && d->status == KV_OK)
 		return d->before.fd < 0;
-	if (now < d->retry_at)
+	if (waits(d, now))
 		return false;
 	if (d->status != KV_OK)
 		return true;
@@ -287,7 +293,7 @@ uint64_t disk_maintain(struct kv_store *st, uint64_t budget, int64_t now, bool *
 	if (d->asked == DISK_ASKED) /* the log before this one is on its way to the disk */
 		*next = now + RETRY;
 	if (d->status != KV_OK && d->phase == DISK_LOG)
-		*next = d->retry_at > now ? d->retry_at : now + RETRY;
+		*next = waits(d, now) ? d->retry_at : now + RETRY;
 	else if (d->said && evict_due(st->h)) /* which waits for room in the log */
 		*next = now + RETRY;
 	return w.used;
