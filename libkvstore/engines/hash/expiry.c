@@ -3,7 +3,7 @@
  *
  * A chunk of buckets with entries that expire has a due table: for each group of
  * eight buckets a time before which none of its entries goes, in units of 256 ms since
- * the store was made.  A pass looks through the tables, visits the groups that are due
+ * some years before the store was made.  A pass looks through the tables, visits the groups that are due
  * and leaves their exact times behind.  header.due says when a pass is worth it.
  */
 #include "store.h"

@@ -181,7 +181,7 @@ struct header {
 	uint32_t layout;
 	uint32_t size;
 	uint64_t seed[4];
-	int64_t created;
+	int64_t created; /* from here on times of expiry are counted */
 	uint64_t reserve[SEGMENTS];
 	uint64_t check;
 	/* Changes. */

@@ -163,7 +163,7 @@ static void check_slot(const struct kv_store *st, const struct space *sp, uint64
 	f->payload += e.key_len + e.value_len;
 	if (e.expiry != 0) {
 		const struct dir *dir = index_dir(st, sp, b);
-		uint64_t ms = e.expiry <= st->h->created ? 0 : (uint64_t)(e.expiry - st->h->created);
+		uint64_t ms = e.expiry <= st->h->created ? 0 : (uint64_t)e.expiry - (uint64_t)st->h->created;
 		uint32_t due;
 
 		CHECK(dir->due != 0);
