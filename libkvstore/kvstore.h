@@ -46,6 +46,7 @@
  *   1  2026-11-24  frozen: from here on only additions at the ends, each with an entry here
  *   1  2026-11-24  KV_COMMIT_SNAPSHOT, KV_COMMIT_SAVING, KV_COMMIT_NOT_SAVED: snapshots that
  *                  somebody asks for
+ *   1  2026-11-30  said: KV_OP_WITH_NEXT reaches from the last operation of a batch to the next batch
  */
 #ifndef KVSTORE_H
 #define KVSTORE_H
@@ -239,8 +240,9 @@ enum kv_code {
 };
 
 /* Flags of an operation; an engine refuses unknown ones with KV_UNSUPPORTED. */
-/* This operation and the next one are all or nothing for what survives a
- * crash.  Within one batch the caller sees every status as usual. */
+/* This operation and the next one are all or nothing for what survives a crash, also
+ * where that comes in the next batch, unless commit() comes before it: a script is many
+ * batches.  Within one batch the caller sees every status as usual. */
 #define KV_OP_WITH_NEXT (1u << 0)
 /* KV_SET: keep the expiry that the present entry has, if there is one. */
 #define KV_OP_KEEP_EXPIRY (1u << 1)

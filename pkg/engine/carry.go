@@ -33,14 +33,16 @@ func (c *copying) together(parcels []*parcel) *batch.Batch {
 	b.Reset()
 	for _, j := range parcels {
 		for i := range j.put.Len() {
-			switch op := j.put.Op(i); op.Code {
+			op, at := j.put.Op(i), 0
+			switch op.Code {
 			case batch.Set:
-				b.Set(op.Space, op.KeyBytes(), op.ValueBytes(), op.Expiry, op.Tag, 0)
+				at = b.Set(op.Space, op.KeyBytes(), op.ValueBytes(), op.Expiry, op.Tag, 0)
 			case batch.Delete:
-				b.Delete(op.Space, op.KeyBytes())
+				at = b.Delete(op.Space, op.KeyBytes())
 			case batch.Clear:
-				b.Clear(op.Space)
+				at = b.Clear(op.Space)
 			}
+			b.Op(at).Flags = op.Flags
 		}
 	}
 	return b

@@ -161,10 +161,14 @@ func (c *copying) finish() error {
 	return err
 }
 
+// hold begins the end. What was done before is on disk before the new store serves;
+// of what is done from now on a power cut may leave a part, which must not be
+// that of a transaction.
 func (c *copying) hold() {
 	c.s.takeLane()
 	defer c.s.leaveLane(time.Now())
 	c.h.holdSyncs()
+	c.feed.tieAll()
 }
 
 // switchOver is the switch. The feed is paused: what it has left is carried out
@@ -233,6 +237,7 @@ func (c *copying) fail(err error) {
 		c.err = err
 	}
 	c.h.copy = nil
+	c.feed.publish() // somebody may wait for it
 }
 
 // visitor is given what a slice found, in the lane. used: it is a parcel for the

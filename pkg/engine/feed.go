@@ -8,13 +8,14 @@ import (
 
 // How much may be on its way into the new store.
 const (
-	slicesAhead  = 16       // slices that wait; then the walk does
-	openMost     = 4096     // operations of clients' effects that are kept together
-	openBytes    = 4 << 20  // and bytes
-	parcelOps    = 1 << 16  // operations that there is room for in one
-	togetherMost = 2048     // operations that the new store is given at once
-	feedMost     = 1 << 17  // operations that wait; then clients do
-	feedBytes    = 64 << 20 // and bytes
+	slicesAhead  = 16                                      // slices that wait; then the walk does
+	openMost     = 4096                                    // operations of clients' effects that are kept together
+	openBytes    = 4 << 20                                 // and bytes
+	parcelOps    = 1 << 16                                 // operations that there is room for in one
+	togetherMost = 2048                                    // operations that the new store is given at once
+	heldMost     = batch.MaxOps - parcelOps - togetherMost // operations that are all or nothing
+	feedMost     = 1 << 17                                 // operations that wait; then clients do
+	feedBytes    = 64 << 20                                // and bytes
 )
 
 // parcel is something for the new store, made in the lane of what the old one holds
@@ -56,7 +57,10 @@ type feed struct {
 	mu      sync.Mutex
 	change  sync.Cond // of what follows, all of it guarded by mu
 	waiting []*parcel
-	open    *parcel // after those: effects of clients, to which more may be added
+	open    *parcel   // after those: effects of clients, to which more may be added
+	held    []*parcel // after that: effects of who holds the lane now; the first was open before
+	from    int       // of held[0]: where these begin
+	tied    bool      // what is done in one hold of the lane is all or nothing
 	free    []*parcel
 	slices  int // in waiting, but for effects
 	ops     int // of all that is not done
@@ -138,36 +142,105 @@ func (f *feed) shut() {
 func (f *feed) effects() (*parcel, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for f.err == nil && (f.ops >= feedMost || f.bytes >= feedBytes) {
-		f.change.Wait()
+	for f.err == nil && !f.paused && (f.ops >= feedMost || f.bytes >= feedBytes) {
+		f.change.Wait() // who has paused it waits for the lane
 	}
 	if f.err != nil {
 		return nil, f.err
 	}
-	j := f.open
-	f.open = nil
-	if j != nil && (j.put.Len() >= openMost || j.bytes >= openBytes) {
-		f.waiting = append(f.waiting, j)
-		j = nil
+	if len(f.held) == 0 && f.open != nil {
+		f.ops -= f.open.put.Len()
+		f.bytes -= f.open.bytes
+		f.held, f.from, f.open = append(f.held, f.open), f.open.put.Len(), nil
 	}
-	if j == nil {
-		j = f.spare()
-		f.add(j)
-	} else {
-		f.ops -= j.put.Len()
-		f.bytes -= j.bytes
+	if n := len(f.held); n > 0 && f.held[n-1].put.Len() < openMost && f.held[n-1].bytes < openBytes {
+		return f.held[n-1], nil
 	}
+	return f.hold()
+}
+
+// hold adds a parcel to those of this hold of the lane. mu is held.
+func (f *feed) hold() (*parcel, error) {
+	ops := 0
+	for _, j := range f.held {
+		ops += j.put.Len()
+	}
+	if ops > heldMost {
+		return nil, refuse("what must reach the disk all or nothing is too much at once",
+			"reload again while no transaction or script writes so many keys", "the changes of clients cannot be followed")
+	}
+	if len(f.held) == 0 {
+		f.from = 0
+	}
+	j := f.spare()
+	f.add(j)
+	f.held = append(f.held, j)
 	return j, nil
 }
 
-// putBack gives the effects to who carries them out.
-func (f *feed) putBack(j *parcel) {
+// putBack gives the effects to who carries them out, unless more may belong to them.
+func (f *feed) putBack() {
 	f.mu.Lock()
-	f.open = j
-	f.ops += j.put.Len()
-	f.bytes += j.bytes
-	f.mu.Unlock()
+	defer f.mu.Unlock()
+	if !f.tied {
+		f.giveOut()
+	}
+}
+
+// publish has what this hold of the lane did carried out.
+func (f *feed) publish() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.giveOut()
+}
+
+// giveOut gives what is held to who carries it out. mu is held.
+func (f *feed) giveOut() {
+	if len(f.held) == 0 {
+		return
+	}
+	if f.tied {
+		f.tie()
+	}
+	for _, j := range f.held {
+		f.ops += j.put.Len()
+		f.bytes += j.bytes
+	}
+	last := len(f.held) - 1
+	f.waiting = append(f.waiting, f.held[:last]...)
+	f.open, f.held = f.held[last], f.held[:0]
 	f.change.Broadcast()
+}
+
+// tie marks what is held as all or nothing for what survives a crash. All of it: what one
+// request wrote may be read with what the next did. mu is held.
+func (f *feed) tie() {
+	var before *batch.Op
+	for k, j := range f.held {
+		from := 0
+		if k == 0 {
+			from = f.from
+		}
+		for i := from; i < j.put.Len(); i++ {
+			if before != nil {
+				before.Flags |= batch.WithNext
+			}
+			before = j.put.Op(i)
+		}
+	}
+}
+
+// goesOn tells whether what comes after j belongs to its end.
+func (j *parcel) goesOn() bool {
+	n := j.put.Len()
+	return n > 0 && j.put.Op(n-1).Flags&batch.WithNext != 0
+}
+
+// tieAll has all that is done from now on in one hold of the lane be all or nothing. The lane is held.
+func (f *feed) tieAll() {
+	f.mu.Lock()
+	f.tied = true
+	f.mu.Unlock()
 }
 
 // take waits for parcels: one that checks something, or all in a row that do not,
@@ -197,11 +270,12 @@ func (f *feed) rest() []*parcel {
 
 // next takes what comes next. mu is held, and something waits.
 func (f *feed) next() []*parcel {
-	if len(f.waiting) == 0 {
+	if n := len(f.waiting); n == 0 || f.waiting[n-1].goesOn() {
 		f.shut()
 	}
 	n, ops := 1, f.waiting[0].put.Len()
-	for f.waiting[0].check == nil && n < len(f.waiting) && f.waiting[n].check == nil && ops < togetherMost {
+	for f.waiting[0].check == nil && n < len(f.waiting) && f.waiting[n].check == nil &&
+		(ops < togetherMost || f.waiting[n-1].goesOn()) {
 		ops += f.waiting[n].put.Len()
 		n++
 	}
@@ -255,6 +329,7 @@ func (f *feed) pause() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.paused = true
+	f.change.Broadcast()
 	for f.working {
 		f.change.Wait()
 	}

@@ -3,8 +3,11 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	"kvstored/pkg/batch"
 )
 
 // within fails when do has not ended in time.
@@ -74,7 +77,7 @@ func TestFeedKeepsTheOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		j.add(key)
-		f.putBack(j)
+		f.putBack()
 	}
 	slice("a")
 	effect("b")
@@ -129,11 +132,11 @@ func TestFeedIsBounded(t *testing.T) {
 		for k := range openMost {
 			j.add(fmt.Sprint(k))
 		}
-		f.putBack(j)
+		f.putBack()
 	}
 	stopped, free := waits(func() {
-		j, _ := f.effects()
-		f.putBack(j)
+		_, _ = f.effects()
+		f.putBack()
 	})
 	if !stopped {
 		t.Error("clients do not wait, whatever is on its way")
@@ -149,6 +152,72 @@ func TestFeedIsBounded(t *testing.T) {
 		<-done
 		<-free
 	})
+}
+
+// Whoever has paused the feed waits for the lane: who holds it must not wait for the feed.
+func TestNobodyWaitsForAPausedFeed(t *testing.T) {
+	f := emptyFeed(t)
+	for i := 0; i < feedMost; i += openMost {
+		j, _ := f.effects()
+		for k := range openMost {
+			j.add(fmt.Sprint(k))
+		}
+		f.putBack()
+	}
+	stopped, done := waits(func() {
+		_, _ = f.effects()
+		f.putBack()
+	})
+	if !stopped {
+		t.Error("clients do not wait, whatever is on its way")
+	}
+	f.pause()
+	within(t, "a client", func() { <-done })
+}
+
+// What is done in one hold of the lane comes to the new store in one piece, all or
+// nothing, however much it is, and not before all of it is known.
+func TestEffectsOfOneHoldStayTogether(t *testing.T) {
+	f := emptyFeed(t)
+	effects := func(n int, key string) {
+		for range n {
+			j, err := f.effects()
+			if err != nil {
+				t.Fatal(err)
+			}
+			j.add(key)
+			f.putBack()
+		}
+	}
+	effects(3, "a")
+	f.tieAll()
+	effects(3*openMost, "b") // as a script does: one command after another
+	if got := names(f.rest()); got != "" {
+		t.Errorf("%d operations are carried out before the lane is free", len(got))
+	}
+	f.publish()
+	effects(2, "c")
+	f.publish()
+	c := copying{merged: batch.New()}
+	defer c.merged.Close()
+	all := ""
+	for parcels := f.rest(); parcels != nil; parcels = f.rest() {
+		b, here := c.together(parcels), names(parcels)
+		for i := range b.Len() {
+			tied, want := b.Op(i).Flags == batch.WithNext, here[i] != 'a' && i+1 < len(here) && here[i] == here[i+1]
+			if tied != want {
+				t.Fatalf("operation %d of %d, %c: tied to the next: %v, want %v", i, b.Len(), here[i], tied, want)
+			}
+		}
+		all += here + " "
+		f.finished(parcels, nil)
+	}
+	if want := "aaa" + strings.Repeat("b", 3*openMost) + "cc "; strings.ReplaceAll(all, "b cc", "bcc") != want {
+		t.Errorf("%d operations, want %d in their order, all of b at once", len(all), len(want))
+	}
+	if f.ops != 0 || f.bytes != 0 {
+		t.Errorf("nothing waits, but %d operations, %d bytes are counted", f.ops, f.bytes)
+	}
 }
 
 // After an error nobody waits, and everybody is told.

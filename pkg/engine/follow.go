@@ -70,7 +70,7 @@ func (e *effects) begin() (err error) {
 // end gives the parcel to the feed.
 func (e *effects) end() {
 	if e.j != nil {
-		e.c.feed.putBack(e.j)
+		e.c.feed.putBack()
 		e.j = nil
 	}
 }

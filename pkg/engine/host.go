@@ -53,6 +53,7 @@ type Host struct {
 	copy   *copying              // guarded by lane; not nil while a swap copies
 	failed error                 // guarded by lane; the store is unusable
 	wrote  bool                  // guarded by lane; something was ever written into this store
+	tied   bool                  // guarded by lane; see Tie
 	execs  uint64                // guarded by lane; batches carried out
 	moves  uint64                // guarded by lane; calls that may have changed an entry
 	latest int64                 // guarded by lane; the highest now there was
@@ -170,8 +171,14 @@ func (h *Host) enter() {
 	h.waiting.Add(-1)
 }
 
-// Unlock gives the lane back.
-func (h *Host) Unlock() { h.lane.Unlock() }
+// Unlock gives the lane back. What a transaction or a script did stays together:
+// it is all done within one hold.
+func (h *Host) Unlock() {
+	if h.copy != nil {
+		h.copy.feed.publish()
+	}
+	h.lane.Unlock()
+}
 
 // Exec carries out operations [from, to) of b at now, milliseconds since
 // 1970. An error means that the store is unusable, now and from then on; the
@@ -186,6 +193,11 @@ func (h *Host) Exec(b *batch.Batch, from, to int, now int64) error {
 	}
 	h.execs++
 	h.latest = max(h.latest, now)
+	if h.tied && b.Writes() > 0 {
+		for i := from; i < to; i++ {
+			b.Op(i).Flags |= batch.WithNext
+		}
+	}
 	sealed := b.Seal(from, to, now)
 	mark := lastEvent(sealed)
 	if st := h.cur.exec(sealed, to-from); st != batch.OK {
@@ -206,6 +218,13 @@ func (h *Host) Exec(b *batch.Batch, from, to int, now int64) error {
 		h.pins.hide(h.cur, b, from, to)
 	}
 	return nil
+}
+
+// Tie has all that is carried out until Tie(was) be all or nothing for what survives a
+// crash, in however many calls of Exec. The lane is held all the time.
+func (h *Host) Tie(on bool) (was bool) {
+	was, h.tied = h.tied, on
+	return was
 }
 
 // markUnknown gives every operation the status Unknown.

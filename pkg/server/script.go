@@ -118,7 +118,9 @@ func (h host) Eval(x *command.Exec, r *command.Reply, e command.Evaluation) {
 	s.exec, s.running, s.wrote, s.killed, s.busy, s.answered, s.since = x, true, false, false, false, false, time.Now()
 	s.caching, s.at = r.Caching, h.w.at
 	later := x.Later
+	was := h.w.s.o.Engine.Tie(true)
 	s.vm.Run(script.Run{Script: one, Keys: e.Keys, Args: e.Args, ReadOnly: e.ReadOnly || one.Flags.NoWrites, Host: s, W: out})
+	h.w.s.o.Engine.Tie(was)
 	s.running = false
 	x.W, x.Later = out, later
 	if s.busy {

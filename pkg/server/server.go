@@ -33,6 +33,9 @@ type Engine interface {
 	Unlock()
 	// Exec carries out operations [from, to) of b. now is in milliseconds.
 	Exec(b *batch.Batch, from, to int, now int64) error
+	// Tie has all that Exec carries out until Tie(was) be all or nothing for
+	// what survives a crash.
+	Tie(on bool) (was bool)
 	Scan(s *batch.Scan) error
 	Stat(space uint32) (batch.Stat, error)
 	Has(capability uint64) bool

@@ -10,8 +10,8 @@ import (
 
 // EXEC. It is one Step: the lane is held from the first to the last of its
 // requests, and the tick's other operations come before or after. The requests
-// are planned into a batch of their own, marked all-or-nothing, which the
-// engine carries out in one call; a request that is a Step itself cuts it.
+// are planned into a batch of their own, which the engine carries out in one
+// call; a request that is a Step itself cuts it. All of it is all or nothing.
 
 // mostReplies is how many bytes the replies of one transaction may have, as
 // those of a tick.
@@ -77,8 +77,10 @@ func (h host) Transact(x *command.Exec, r *command.Reply, q *command.Queue) {
 	w.setNoting(m.batch)
 	m.exec = r
 	out.Array(q.Len())
+	was := w.s.o.Engine.Tie(true)
 	q.Each(m.batch.Scratch.Copy, func(args [][]byte) { w.transactOne(x, out, s, args) })
 	w.flush(out)
+	w.s.o.Engine.Tie(was)
 	x.W = out
 	if r.Cut {
 		s.Quiet.Hush() // CLIENT REPLY SKIP among them is for what comes after EXEC
@@ -146,12 +148,10 @@ func (w *worker) transactOne(x *command.Exec, out *resp.Writer, s *command.Sessi
 	m.done = len(m.replies)
 }
 
-// flush carries out what is planned, as one run that is all or nothing for
-// what survives a crash, and renders its replies.
+// flush carries out what is planned, in one call, and renders its replies.
 func (w *worker) flush(out *resp.Writer) {
 	m := &w.multi
 	n := m.batch.Len()
-	chain(m.batch, m.ran, n)
 	if m.ran < n {
 		_ = w.carryOut(m.batch, m.ran, n) // each operation says how it went
 		m.ran = n
@@ -193,19 +193,3 @@ func (w *worker) renderWithin(out *resp.Writer, b *batch.Batch, r *command.Reply
 		out.Error("OOM the replies of this transaction are larger than 1 GiB; it was carried out")
 	}
 }
-
-// chain marks what lies between the first and the last write of operations
-// [from, to) as all or nothing.
-func chain(b *batch.Batch, from, to int) {
-	for from < to && !writes(b.Op(from)) {
-		from++
-	}
-	for to > from && !writes(b.Op(to-1)) {
-		to--
-	}
-	for i := from; i < to-1; i++ {
-		b.Op(i).Flags |= batch.WithNext
-	}
-}
-
-func writes(o *batch.Op) bool { return o.Code != batch.Get && o.Code != batch.Meta }

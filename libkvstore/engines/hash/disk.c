@@ -326,6 +326,7 @@ int disk_commit(struct kv_store *st, struct kv_commit *c)
 	else
 		take_synced(st, c->synced);
 	disk_flush(st);
+	d->joined = 0;
 	base_ask(d, c, snapshot);
 	if (d->status == KV_OK || d->phase >= DISK_SYNC)
 		ask_all(d, c);

@@ -58,6 +58,9 @@ static int lmdb_commit(kv_store *store, struct kv_commit *commit)
 	commit->full = 0;
 	commit->flags = 0;
 	commit->mark = store->writes;
+	if (store->tied && store->steady != NULL)
+		steady_wrote(store, store->tied_at);
+	store->tied = false;
 	return store->steady != NULL ? steady_commit(store, commit, wait) : KV_OK;
 }
 

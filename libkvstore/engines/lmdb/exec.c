@@ -403,6 +403,10 @@ static int try_part(kv_store *store, struct part *part, bool write)
 	if (rc != 0)
 		return rc;
 	perform_all(store, part, write);
+	if (write) {
+		store->tied = (kv_op_at(part->batch, part->to - 1)->flags & KV_OP_WITH_NEXT) != 0;
+		store->tied_at = part->batch->now;
+	}
 	rc = txn_commit(store);
 	if (rc != 0)
 		part_undo(store, part);
@@ -506,7 +510,7 @@ int lmdb_exec(kv_store *store, struct kv_batch *batch)
 		status = refuse_part(store, &part, store->broken);
 	else
 		status = run_part(store, &part);
-	if (store->steady != NULL)
+	if (store->steady != NULL && !store->tied)
 		steady_wrote(store, batch->now);
 	scratch_shrink(store);
 	return status;

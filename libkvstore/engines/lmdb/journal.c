@@ -53,6 +53,8 @@ struct journal {
 	char *noted; /* records, the last of them perhaps of a transaction under way */
 	uint64_t size, room;
 	uint64_t begun; /* where that one begins */
+	bool open;   /* it is not complete: transactions that belong together share a record */
+	uint64_t kept; /* the end of those before the transaction under way */
 	bool within; /* there is one */
 };
 
@@ -184,12 +186,25 @@ static void seal(struct journal *j)
 	memcpy(j->noted + j->begun, &head, sizeof head);
 }
 
+/* Ends the record that is open, if one is; an empty one goes. */
+static void complete(struct journal *j)
+{
+	if (j->open && j->size > j->begun + sizeof(struct head))
+		seal(j);
+	else if (j->open)
+		j->size = j->begun;
+	j->open = false;
+}
+
 void journal_write(kv_store *store)
 {
 	struct journal *j = store->journal;
 	struct file *file = &j->files[j->at];
 
-	if (!j->on || j->size == 0)
+	if (!j->on)
+		return;
+	complete(j);
+	if (j->size == 0)
 		return;
 	int rc = file_write(file->fd, j->noted, j->size, (off_t)file->end);
 
@@ -216,7 +231,7 @@ void journal_stop(kv_store *store)
 	if (!j->on)
 		return;
 	j->on = false;
-	j->within = false;
+	j->within = j->open = false;
 	j->size = 0;
 	j->number += 2; /* what comes is not what follows */
 }
@@ -269,8 +284,12 @@ void journal_begin(kv_store *store)
 
 	if (!journal_on(store))
 		return;
-	j->begun = j->size;
-	j->within = note(store, sizeof(struct head)) != NULL;
+	if (!j->open) {
+		j->begun = j->size;
+		j->open = note(store, sizeof(struct head)) != NULL;
+	}
+	j->kept = j->size;
+	j->within = j->open;
 }
 
 void journal_end(kv_store *store, bool done)
@@ -280,10 +299,12 @@ void journal_end(kv_store *store, bool done)
 	if (!journal_on(store) || !j->within)
 		return;
 	j->within = false;
-	if (done && j->size > j->begun + sizeof(struct head))
-		seal(j);
-	else
-		j->size = j->begun;
+	if (!done)
+		j->size = j->kept;
+	if (done && store->tied)
+		return;
+	if (done || j->kept == j->begun + sizeof(struct head))
+		complete(j);
 }
 
 /* Notes an effect. */

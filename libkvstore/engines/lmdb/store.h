@@ -104,6 +104,8 @@ struct kv_store {
 	int broken; /* status of all writes since a failed sync; KV_OK: none failed */
 	uint64_t pins;
 	uint64_t writes; /* transactions committed */
+	bool tied; /* the last of them belongs with what comes next, if that comes before commit() */
+	int64_t tied_at; /* its time */
 	uint64_t touched; /* pages that the transaction writes anew, at most */
 	uint64_t churn;   /* pages that all transactions wrote anew, about */
 	char *scratch;
