@@ -75,8 +75,7 @@ type swap struct {
 	longest time.Duration
 	spoke   time.Time // last progress
 	copied  uint64
-	unsure  bool  // the disk may have the old owner still
-	before  owner // the owner until takeOwnership
+	unsure  bool // the disk may have the old owner still
 }
 
 // run goes through the states. Whatever fails before the switch leaves the
@@ -346,13 +345,14 @@ func (s *swap) takeOwnership() error {
 		if err := s.h.state.rename(); err != nil {
 			return s.notOwner(err)
 		}
-		s.before, s.h.state.own = s.h.state.own, o
+		s.h.state.own = o
 	}
 	return nil
 }
 
 // keepOwner has what takeOwnership did reach the disk. Where it cannot, the
-// data of the one before stays, and the daemon ends.
+// data of the one before stays, and the daemon ends; but it goes on with data that
+// lies in memory only, since that would be lost.
 func (s *swap) keepOwner() unix.Errno {
 	if _, ok := s.owner(); !ok {
 		return 0
@@ -363,12 +363,15 @@ func (s *swap) keepOwner() unix.Errno {
 		return 0
 	}
 	s.unsure = true
-	if s.next.name == "" && s.h.state.rename() != nil { // back: only the one before has anything on disk
-		_, _ = s.h.state.write(s.before) // rename did not keep it; no more can be done
+	if s.next.name == "" {
+		s.h.opts.Log.Error("a power cut may bring back the data that the engine before had on disk at the exchange",
+			zap.String("engine", s.old.title()), zap.String("state_dir", s.h.state.path), zap.Error(err),
+			zap.String("fix", "look at that disk (journalctl -k), then have the engine exchanged again"))
+	} else {
+		s.h.Lock()
+		_ = s.ownerUnknown(fmt.Errorf("%w: %w", errOwnerUnknown, err))
+		s.h.Unlock()
 	}
-	s.h.Lock()
-	_ = s.ownerUnknown(fmt.Errorf("%w: %w", errOwnerUnknown, err))
-	s.h.Unlock()
 	var errno unix.Errno
 	if errors.As(err, &errno) {
 		return errno
