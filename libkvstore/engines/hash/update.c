@@ -26,8 +26,28 @@ static void describe(const struct update *u, struct kv_entry *present)
 	present->tag = u->entry.tag;
 }
 
-/* Puts a change into the log.  A patch of an entry that was not there is a whole value;
- * so is one that changes most of a short value. */
+/* Whether a change goes into the log as a patch: not where the whole value is hardly longer. */
+static bool as_patch(const struct update *u, int answer)
+{
+	const struct kv_change *c = &u->change;
+	uint64_t more = SHORT_PATCH + (u->old == NULL ? u->op->key_len : 0);
+
+	return answer == KV_PATCH && c->value_len - c->patch_len > more;
+}
+
+/* Puts into the log that an entry is there, with an empty value, in one frame with what
+ * comes next: a patch of it. */
+static void note_empty(struct kv_store *st, struct record r)
+{
+	uint32_t joined = st->disk->joined;
+
+	r.value_len = 0;
+	st->disk->joined = 1;
+	disk_note(st, &r);
+	st->disk->joined = joined;
+}
+
+/* Puts a change into the log. */
 static void note(struct kv_store *st, const struct update *u, int answer)
 {
 	const struct kv_change *c = &u->change;
@@ -40,7 +60,9 @@ static void note(struct kv_store *st, const struct update *u, int answer)
 	if (answer == KV_RETAG) {
 		r.type = RECORD_RETAG;
 		r.value_len = 0;
-	} else if (answer == KV_PATCH && u->old != NULL && c->value_len - c->patch_len > SHORT_PATCH) {
+	} else if (as_patch(u, answer)) {
+		if (u->old == NULL)
+			note_empty(st, r);
 		r.type = RECORD_PATCH;
 		r.value_len = c->patch_len;
 		r.offset = c->patch_offset;
@@ -202,8 +224,8 @@ static uint64_t log_bytes(const struct update *u, int answer)
 {
 	const struct kv_change *c = &u->change;
 
-	if (answer == KV_PATCH && u->old != NULL && c->value_len - c->patch_len > SHORT_PATCH)
-		return c->patch_len;
+	if (as_patch(u, answer))
+		return c->patch_len + (u->old == NULL ? u->op->key_len + RECORD_HEAD_MAX : 0);
 	return answer == KV_REPLACE || answer == KV_PATCH ? c->value_len : 0;
 }
 
