@@ -16,14 +16,51 @@ import (
 // digestDigits is how long a digest is: XXH3 of 64 bits in hexadecimal.
 const digestDigits = 16
 
-// isDigest tells whether argument i can be a digest; else that is the reply.
-// What has other digits is the digest of no value, as in Redis.
-func (c *Call) isDigest(i int) bool {
-	if len(c.Args[i]) == digestDigits {
-		return true
+// What Redis says of a condition that cannot be met. It looks for the key first:
+// where there is none nothing is compared, and nothing is wrong.
+const wrongCondition = "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"
+
+var wrongDigest = fmt.Sprintf("ERR must be exactly %d hexadecimal characters", digestDigits)
+
+// isDigest tells whether an argument can be a digest. What has other digits is
+// the digest of no value, as in Redis.
+func isDigest(arg []byte) bool { return len(arg) == digestDigits }
+
+// wrongIfThere plans an error where the key exists, else another reply.
+func (c *Call) wrongIfThere(text string, absent func(w *resp.Writer)) {
+	c.Reply.Op = c.Batch.Meta(c.Session.DB, c.Args[1])
+	c.Reply.Render = func(w *resp.Writer, b *batch.Batch, r *Reply) {
+		o := b.Op(r.Op)
+		switch {
+		case failed(w, o, r):
+		case o.Status == batch.NotFound:
+			absent(w)
+		default:
+			w.Error(text)
+		}
 	}
-	c.Fail(fmt.Sprintf("ERR must be exactly %d hexadecimal characters", digestDigits))
-	return false
+}
+
+// setByWrongDigest is SET on a condition with a digest of the wrong length: what
+// is absent has no digest, so it differs.
+func (c *Call) setByWrongDigest(opts uint32, expiry int64) {
+	if opts&optIfDigestEq != 0 {
+		c.wrongIfThere(wrongDigest, (*resp.Writer).Null)
+		return
+	}
+	c.set(c.Args[1], c.Args[2], opts&^optDigest|optNX, expiry)
+	reply := c.Reply.Render
+	c.Reply.Render = func(w *resp.Writer, b *batch.Batch, r *Reply) {
+		switch o := b.Op(r.Op); {
+		case opts&optGet != 0 && o.Status == batch.OK:
+			w.Drop(o.Pin)
+			w.Error(wrongDigest)
+		case opts&optGet == 0 && o.Status == batch.OK && o.Args().Outcome == batch.NotDone:
+			w.Error(wrongDigest)
+		default:
+			reply(w, b, r)
+		}
+	}
 }
 
 func planDigest(c *Call) {
@@ -52,16 +89,23 @@ func planDelex(c *Call) {
 	case isWord(c.Args[2], "ifne"):
 		c.delIf(c.Args[3], batch.IfDifferent)
 	case isWord(c.Args[2], "ifdeq"):
-		if c.isDigest(3) {
-			c.delIf(c.Args[3], batch.ByDigest)
-		}
+		c.delIfDigest(0)
 	case isWord(c.Args[2], "ifdne"):
-		if c.isDigest(3) {
-			c.delIf(c.Args[3], batch.ByDigest|batch.IfDifferent)
-		}
+		c.delIfDigest(batch.IfDifferent)
 	default:
-		c.Fail("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE")
+		c.wrongIfThere(wrongCondition, zero)
 	}
+}
+
+func zero(w *resp.Writer) { w.Int(0) }
+
+// delIfDigest is delIf with the digest of the value.
+func (c *Call) delIfDigest(flags uint64) {
+	if !isDigest(c.Args[3]) {
+		c.wrongIfThere(wrongDigest, zero)
+		return
+	}
+	c.delIf(c.Args[3], batch.ByDigest|flags)
 }
 
 // delIf plans to delete the key when it compares with text as flags say.

@@ -49,6 +49,8 @@ func TestCompareAndSet(t *testing.T) {
 		b.want("+OK\r\n", "SET", "k", "v")
 		b.want(":1\r\n", "DELEX", "k")
 		b.want("-ERR wrong number of arguments for 'delex' command\r\n", "DELEX", "k", "IFEQ")
+		b.want(":0\r\n", "DELEX", "k", "IFGT", "v")
+		b.want("+OK\r\n", "SET", "k", "v")
 		b.want("-ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE\r\n", "DELEX", "k", "IFGT", "v")
 	}
 }
@@ -81,10 +83,21 @@ func TestDigests(t *testing.T) {
 		b.want("+OK\r\n", "SET", "k", "v", "IFDNE", "0123456789abcdef")
 		b.want(":1\r\n", "DELEX", "k", "IFDNE", "no digest at all")
 		const wrong = "-ERR must be exactly 16 hexadecimal characters\r\n"
-		b.want(wrong, "SET", "refused", "v", "IFDNE", "short")
-		b.want("$-1\r\n", "GET", "refused")
-		b.want(wrong, "SET", "k", "v", "IFDEQ", "123456789abcdef")
+		// Where there is no key nothing is compared.
+		b.want("$-1\r\n", "SET", "k", "v", "IFDEQ", "123456789abcdef")
+		b.want("$-1\r\n", "SET", "k", "v", "IFDEQ", "", "GET")
+		for _, condition := range []string{"IFDEQ", "IFDNE", "FOO"} {
+			b.want(":0\r\n", "DELEX", "k", condition, "short")
+		}
+		b.want("+OK\r\n", "SET", "k", "v", "IFDNE", "short")
+		b.want("$-1\r\n", "SET", "absent", "w", "GET", "IFDNE", "short")
+		b.want("$1\r\nw\r\n", "GET", "absent")
+		b.want(wrong, "SET", "k", "w", "IFDNE", "short")
+		b.want(wrong, "SET", "k", "w", "IFDNE", "short", "GET")
+		b.want(wrong, "SET", "k", "w", "IFDEQ", "123456789abcdef")
 		b.want(wrong, "DELEX", "k", "IFDNE", "00123456789abcdef")
+		b.want(wrong, "DELEX", "k", "IFDEQ", "")
+		b.want("$1\r\nv\r\n", "GET", "k")
 	}
 }
 

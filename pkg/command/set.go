@@ -50,7 +50,8 @@ func planSet(c *Call) {
 			return
 		}
 	}
-	if opts&optDigest != 0 && !c.isDigest(at.compare) {
+	if opts&optDigest != 0 && !isDigest(c.Args[at.compare]) {
+		c.setByWrongDigest(opts, expiry)
 		return
 	}
 	c.set(c.Args[1], c.Args[2], opts, expiry)
