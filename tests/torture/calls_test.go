@@ -2,7 +2,7 @@ package torture
 
 import (
 	"fmt"
-	"math"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -128,6 +128,7 @@ SCRIPT LOAD "return 1"
 SCRIPT EXISTS e0e1f9fabfc9d4800c877a703b823ac0578ff8db
 SCRIPT FLUSH SYNC
 SCRIPT KILL
+SCRIPT DEBUG NO
 SCRIPT HELP
 PUBLISH news text
 SUBSCRIBE one two
@@ -176,6 +177,13 @@ MEMORY USAGE text SAMPLES 5
 MEMORY HELP
 SHUTDOWN ABORT
 DEBUG SLEEP 0
+DEBUG DIGEST
+DEBUG DIGEST-VALUE text none n
+DEBUG ERROR "ERR an error of any kind"
+DEBUG OBJECT text
+DEBUG PROTOCOL map
+DEBUG SET-ACTIVE-EXPIRE 1
+DEBUG HELP
 ROLE
 LOLWUT VERSION 5
 REPLICAOF NO ONE
@@ -198,7 +206,7 @@ LASTSAVE
 
 // varying is the calls whose answers differ from one time to the next: what
 // is compared is which kind of answer it is.
-var varying = []string{"client|id", "client|info", "client|list", "time", "info", "latency|histogram",
+var varying = []string{"client|id", "client|info", "client|list", "debug|object", "time", "info", "latency|histogram",
 	"latency|history", "latency|latest", "memory|stats", "memory|usage", "lolwut", "monitor", "randomkey", "slowlog|get", "slowlog|len",
 	"engine|status", "engine|hotkeys", "engine|load", "memory|doctor", "hello", "lastsave", "bgsave", "save", "config|rewrite"}
 
@@ -229,16 +237,12 @@ func commands() map[string]*command.Command {
 	return all
 }
 
-// allCalls is a call of every command in the table. A command that has no
-// line above is called with as few arguments as it takes.
+// allCalls is the calls above, of which every command in the table has one.
 func allCalls(t *testing.T) []call {
 	t.Helper()
-	left := commands()
+	all := commands()
+	left := maps.Clone(all)
 	var list []call
-	add := func(name string, args []string) {
-		list = append(list, call{name, args, left[name], slices.Contains(varying, name)})
-		delete(left, name)
-	}
 	for line := range strings.Lines(calls) {
 		words, ok := resp.Split(nil, []byte(strings.TrimSpace(line)))
 		if !ok {
@@ -252,20 +256,21 @@ func allCalls(t *testing.T) []call {
 			args = append(args, string(w))
 		}
 		name := strings.ToLower(args[0])
-		if len(args) > 1 && left[name+"|"+strings.ToLower(args[1])] != nil {
-			name += "|" + strings.ToLower(args[1])
+		full := name
+		if len(args) > 1 {
+			full += "|" + strings.ToLower(args[1])
 		}
-		if left[name] != nil {
-			add(name, args)
+		if all[full] != nil {
+			name = full
 		}
+		if all[name] == nil {
+			t.Fatalf("a line for a command that does not exist: %s", line)
+		}
+		list = append(list, call{name, args, all[name], slices.Contains(varying, name) || slices.Contains(varying, full)})
+		delete(left, name)
 	}
-	for name, cmd := range left {
-		args := strings.Split(name, "|")
-		for len(args) < int(math.Abs(float64(cmd.Arity))) {
-			args = append(args, "1")
-		}
-		t.Logf("no line for %s: called as %q", name, args)
-		add(name, args)
+	for name := range left {
+		t.Fatalf("no line for %s: write one", name)
 	}
 	return list
 }
