@@ -3,6 +3,7 @@ package resp
 import (
 	"encoding/binary"
 	"strconv"
+	"unsafe"
 )
 
 // Writer collects replies for one connection. Small ones are copied to Buf;
@@ -109,6 +110,17 @@ func (w *Writer) Value(b []byte, pin uint64) {
 	}
 	w.line('$', int64(len(b)))
 	w.Refs = append(w.Refs, Ref{At: len(w.Buf), Data: b, Pin: pin})
+	w.crlf()
+}
+
+// Text appends a text as a bulk string, a long one by reference.
+func (w *Writer) Text(s string) {
+	if len(s) < RefLength {
+		w.BulkString(s)
+		return
+	}
+	w.line('$', int64(len(s)))
+	w.Whole(unsafe.Slice(unsafe.StringData(s), len(s)))
 	w.crlf()
 }
 

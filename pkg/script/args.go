@@ -14,6 +14,7 @@ import (
 // raise ends a builtin with a text and the position of the Lua function that
 // called it; there is none when another builtin did.
 func raise(L *lua.LState, text string) {
+	tickerOf(L).vm.spend(L, len(text))
 	L.Error(lua.LString(where(L, 1)+text), 0)
 }
 

@@ -50,7 +50,7 @@ func (v *VM) behind(t *lua.LTable) *lua.LTable {
 
 func (v *VM) rawget(L *lua.LState) int {
 	t := checkTable(L, 1)
-	L.Push(v.behind(t).RawGet(checkAny(L, 2)))
+	L.Push(under(v.behind(t), checkAny(L, 2)))
 	return 1
 }
 
@@ -106,7 +106,7 @@ func (v *VM) pairs(L *lua.LState) int {
 func (v *VM) ipairs() lua.LGFunction {
 	step := v.state.NewFunction(func(L *lua.LState) int {
 		i := checkInt(L, 2) + 1
-		value := v.behind(checkTable(L, 1)).RawGetInt(i)
+		value := at(v.behind(checkTable(L, 1)), i)
 		if value == lua.LNil {
 			return 0
 		}
@@ -156,7 +156,7 @@ func unpackTable(L *lua.LState) int {
 		raise(L, "too many results to unpack")
 	}
 	for i := from; i <= to; i++ {
-		L.Push(t.RawGetInt(i))
+		L.Push(at(t, i))
 	}
 	return n
 }
@@ -235,10 +235,9 @@ func (v *VM) loadfunc(L *lua.LState) int {
 		if len(piece) == 0 {
 			break
 		}
-		if text.Len()+len(piece) > maxString {
-			raise(L, "string length overflow")
+		if text.Len() <= maxText { // else it is refused
+			text.Write(piece[:min(len(piece), maxText+1)])
 		}
-		text.Write(piece)
 	}
 	return v.load(L, text.String(), name)
 }

@@ -139,7 +139,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	h := &host{polls: -2, reply: "$10000000\r\n" + strings.Repeat("x", 10_000_000) + "\r\n"}
 	for _, each := range []string{
 		"string.reverse(s)", "string.lower(s)", "struct.pack('s', s)", "redis.call('x')",
-		"string.format('%s%s', s, s)", "rawset({}, 3e6, 1)", "s .. i", "cmsgpack.pack(s)", "table.concat({s, s})", "coroutine.create(function() end)",
+		"string.format('%s%s', s, s)", "{unpack({}, 1, 7000)}", "s .. i", "cmsgpack.pack(s)", "table.concat({s, s})", "coroutine.create(function() end)",
 	} {
 		text := "local s = string.rep('x', 1e7) " +
 			"local t = {} for i = 1, 1e5 do local value = " + each + " t[i] = value end"
@@ -183,4 +183,18 @@ func (h *counted) Call([][]byte, int, bool) (reply []byte, refusal string) {
 func (h *counted) Poll() bool {
 	h.polls++
 	return h.begun && h.polls == 2
+}
+
+// TestThreadsAreCounted with the arguments that wait on their stacks, and tables
+// with what "..." put into them: a few instructions take megabytes.
+func TestThreadsAreCounted(t *testing.T) {
+	const grow = "local t = {} local function f(n, ...) if n > 0 then return f(n-1, 1,1,1,1,1,1,1,1,1,1, ...) end for i = 1, 300 do "
+	for _, each := range []string{"t[i] = {...}", "t[i] = coroutine.create(function(...) coroutine.yield(...) end) coroutine.resume(t[i], ...)"} {
+		runtime.GC()
+		v := New()
+		v.ticks.growth = 64 << 20
+		if got := evalWith(t, v, grow+each+" end end f(3000) return 1", &host{polls: -2}); !strings.Contains(got, "the script holds too much memory") {
+			t.Errorf("%s: %.200q", each, got)
+		}
+	}
 }

@@ -2,33 +2,92 @@ package script
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	lua "github.com/yuin/gopher-lua"
 
 	"kvstored/pkg/resp"
 )
 
-// mostNested is how deep a reply may be nested.
-const mostNested = 1000
+// Limits of a script's reply.
+const (
+	mostNested = 1000
+	maxReply   = maxGrowth // bytes
+)
 
-// reply writes a script's result. The script's own version of the protocol
-// decides what booleans mean, the client's how all of it is written.
-func (v *VM) reply(w *resp.Writer, value lua.LValue, depth int) {
+var errReply = errors.New("the reply of the script is too large")
+
+// reply writes a script's result, or why it could not be written: a table that
+// holds itself has no end, and one that holds another many times takes more
+// than the script itself.
+func (v *VM) reply(w *resp.Writer, value lua.LValue) {
+	buf, refs := len(w.Buf), len(w.Refs)
+	p := replier{v: v, w: w}
+	if p.value(value, 0); p.failed == nil {
+		return
+	}
+	clear(w.Refs[refs:])
+	w.Buf, w.Refs = w.Buf[:buf], w.Refs[:refs]
+	w.Error("ERR " + p.failed.Error() + " script: " + v.run.Script.SHA + ".")
+}
+
+// replier writes one reply.
+type replier struct {
+	v      *VM
+	w      *resp.Writer
+	size   int   // bytes that were written
+	failed error // why nothing more is
+}
+
+// brief is more than a value takes that is no text, and what stands around it.
+const brief = 64
+
+// takes counts n bytes that are to be written, of which copied are not the
+// script's own any more, and asks whether to go on.
+func (p *replier) takes(n, copied int) (ok bool) {
+	t := &p.v.ticks
+	if had, room := len(p.w.Buf), cap(p.w.Buf); had+copied+brief > room {
+		t.ahead = uint64(2 * (room + copied)) // it will be moved
+		t.make(2 * (room + copied))
+	}
+	t.make(copied)
+	if p.size += n + brief; p.size > maxReply {
+		p.failed = errReply
+	}
+	if p.failed == nil && t.Done() != nil {
+		p.failed = t.end
+	}
+	t.ahead = 0
+	return p.failed == nil
+}
+
+// value writes one. The script's own version of the protocol decides what
+// booleans mean, the client's how all of it is written.
+func (p *replier) value(value lua.LValue, depth int) {
+	w := p.w
+	if text, ok := value.(lua.LString); ok {
+		if p.takes(len(text), min(len(text), resp.RefLength)) {
+			w.Text(string(text))
+		}
+		return
+	}
+	if !p.takes(0, 0) {
+		return
+	}
 	if depth > mostNested {
 		w.Error("ERR reached lua stack limit")
 		return
 	}
 	switch value := value.(type) {
-	case lua.LString:
-		w.Value([]byte(value), 0)
 	case lua.LNumber:
 		w.Int(truncate(float64(value)))
 	case lua.LBool:
 		switch {
-		case v.proto == 3:
+		case p.v.proto == 3:
 			w.Bool(bool(value))
 		case bool(value):
 			w.Int(1)
@@ -36,7 +95,7 @@ func (v *VM) reply(w *resp.Writer, value lua.LValue, depth int) {
 			w.Null()
 		}
 	case *lua.LTable:
-		v.replyTable(w, value, depth)
+		p.table(value, depth)
 	default:
 		w.Null()
 	}
@@ -50,13 +109,19 @@ func truncate(f float64) int64 {
 	return int64(f)
 }
 
-func (v *VM) replyTable(w *resp.Writer, t *lua.LTable, depth int) {
+// table writes a table, or what its one field says that it is.
+func (p *replier) table(t *lua.LTable, depth int) {
+	w := p.w
 	if text, is := errorText(t); is {
-		w.Error(text)
+		if p.takes(len(text), 2*len(text)) {
+			w.Error(text)
+		}
 		return
 	}
 	if ok, is := t.RawGetString("ok").(lua.LString); is {
-		w.Status(oneLine(untilZero(string(ok))))
+		if p.takes(len(ok), 3*len(ok)) {
+			w.Status(oneLine(untilZero(string(ok))))
+		}
 		return
 	}
 	if d, is := t.RawGetString("double").(lua.LNumber); is {
@@ -64,55 +129,71 @@ func (v *VM) replyTable(w *resp.Writer, t *lua.LTable, depth int) {
 		return
 	}
 	if m, is := t.RawGetString("map").(*lua.LTable); is {
-		n := 0
-		m.ForEach(func(_, _ lua.LValue) { n++ })
-		w.Map(n)
-		m.ForEach(func(key, value lua.LValue) {
-			v.reply(w, key, depth+1)
-			v.reply(w, value, depth+1)
+		w.Map(p.count(m))
+		p.pairs(m, func(key, value lua.LValue) {
+			p.value(key, depth+1)
+			p.value(value, depth+1)
 		})
 		return
 	}
 	if s, is := t.RawGetString("set").(*lua.LTable); is {
-		n := 0
-		s.ForEach(func(_, _ lua.LValue) { n++ })
-		w.Set(n)
-		s.ForEach(func(key, _ lua.LValue) { v.reply(w, key, depth+1) })
+		w.Set(p.count(s))
+		p.pairs(s, func(key, _ lua.LValue) { p.value(key, depth+1) })
 		return
 	}
 	if b, is := t.RawGetString("big_number").(lua.LString); is {
-		if text := oneLine(string(b)); w.Proto == 3 {
-			w.Raw([]byte("(" + text + "\r\n"))
-		} else {
-			w.BulkString(text)
-		}
+		p.bigNumber(string(b))
 		return
 	}
 	if vs, is := t.RawGetString("verbatim_string").(*lua.LTable); is {
 		text, format := vs.RawGetString("string"), vs.RawGetString("format")
 		if text.Type() == lua.LTString && format.Type() == lua.LTString {
-			verbatim(w, text.String(), format.String())
+			p.verbatim(text.String(), format.String())
 			return
 		}
 	}
 	n := 1
-	for t.RawGetInt(n) != lua.LNil {
+	for at(t, n) != lua.LNil {
 		n++
 	}
 	w.Array(n - 1)
-	for i := 1; i < n; i++ {
-		v.reply(w, t.RawGetInt(i), depth+1)
+	for i := 1; i < n && p.failed == nil; i++ {
+		p.value(at(t, i), depth+1)
+	}
+}
+
+// pairs goes through a table in the order of next.
+func (p *replier) pairs(t *lua.LTable, do func(key, value lua.LValue)) {
+	for key, value := t.Next(lua.LNil); key != lua.LNil && p.failed == nil; key, value = t.Next(key) {
+		do(key, value)
+	}
+}
+
+func (p *replier) count(t *lua.LTable) (n int) {
+	p.pairs(t, func(_, _ lua.LValue) { n++ })
+	return n
+}
+
+func (p *replier) bigNumber(text string) {
+	switch {
+	case !p.takes(len(text), 4*len(text)):
+	case p.w.Proto == 3:
+		p.w.Raw([]byte("(" + oneLine(text) + "\r\n"))
+	default:
+		p.w.BulkString(oneLine(text))
 	}
 }
 
 // verbatim writes a text with a format of three letters.
-func verbatim(w *resp.Writer, text, format string) {
-	if w.Proto != 3 {
-		w.BulkString(text)
-		return
+func (p *replier) verbatim(text, format string) {
+	switch {
+	case !p.takes(len(text), 2*len(text)):
+	case p.w.Proto == 3:
+		format = (format + "   ")[:3]
+		p.w.Raw([]byte("=" + strconv.Itoa(len(text)+4) + "\r\n" + format + ":" + text + "\r\n"))
+	default:
+		p.w.BulkString(text)
 	}
-	format = (format + "   ")[:3]
-	w.Raw([]byte("=" + strconv.Itoa(len(text)+4) + "\r\n" + format + ":" + text + "\r\n"))
 }
 
 // errorText is the err field of a table, if it has one.
@@ -139,8 +220,9 @@ func oneLine(s string) string {
 }
 
 // value reads one reply of a command at the start of b and returns what is
-// left. The replies are our own: they are whole.
-func (v *VM) value(b []byte) (lua.LValue, []byte) {
+// left. The replies are our own: they are whole, and do not change.
+func (v *VM) value(L *lua.LState, b []byte) (lua.LValue, []byte) {
+	v.spend(L, 2*valueSize)
 	line, rest, _ := bytes.Cut(b, []byte("\r\n"))
 	kind, text := line[0], line[1:]
 	switch kind {
@@ -166,14 +248,24 @@ func (v *VM) value(b []byte) (lua.LValue, []byte) {
 	case n < 0:
 		return lua.LFalse, rest
 	case kind == '$':
-		return lua.LString(rest[:n]), rest[n+2:]
+		return v.shared(L, rest, n), rest[n+2:]
 	case kind == '=':
 		t := v.state.NewTable()
 		t.RawSetString("format", lua.LString(rest[:3]))
 		t.RawSetString("string", lua.LString(rest[4:n]))
 		return v.field("verbatim_string", t), rest[n+2:]
 	}
-	return v.aggregate(kind, n, rest)
+	return v.aggregate(L, kind, n, rest)
+}
+
+// shared is a text of n bytes at the start of what is left of a reply: a long
+// one that is most of it stays where it is.
+func (v *VM) shared(L *lua.LState, rest []byte, n int) lua.LString {
+	if n >= 1<<16 && n >= len(rest)/2 {
+		return lua.LString(unsafe.String(unsafe.SliceData(rest), n))
+	}
+	v.spend(L, n)
+	return lua.LString(rest[:n])
 }
 
 // answered marks the error of a command as Redis does.
@@ -188,14 +280,15 @@ func (v *VM) field(name string, value lua.LValue) *lua.LTable {
 	return t
 }
 
-func (v *VM) aggregate(kind byte, n int, rest []byte) (lua.LValue, []byte) {
+func (v *VM) aggregate(L *lua.LState, kind byte, n int, rest []byte) (lua.LValue, []byte) {
+	v.spend(L, tableSize)
 	t := v.state.NewTable()
 	var one, two lua.LValue
 	switch kind {
 	case '%':
 		for range n {
-			one, rest = v.value(rest)
-			two, rest = v.value(rest)
+			one, rest = v.value(L, rest)
+			two, rest = v.value(L, rest)
 			if one != lua.LNil {
 				t.RawSet(one, two)
 			}
@@ -203,15 +296,15 @@ func (v *VM) aggregate(kind byte, n int, rest []byte) (lua.LValue, []byte) {
 		return v.field("map", t), rest
 	case '~':
 		for range n {
-			if one, rest = v.value(rest); one != lua.LNil {
+			if one, rest = v.value(L, rest); one != lua.LNil {
 				t.RawSet(one, lua.LTrue)
 			}
 		}
 		return v.field("set", t), rest
 	}
 	for i := range n {
-		one, rest = v.value(rest)
-		t.RawSetInt(i+1, one)
+		one, rest = v.value(L, rest)
+		v.storeAt(L, t, i+1, one)
 	}
 	return t, rest
 }

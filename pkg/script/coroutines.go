@@ -65,6 +65,7 @@ func (v *VM) resumed(L *lua.LState, thread *lua.LState, resume lua.LValue, first
 		L.Push(lua.LString(problem))
 		return 2
 	}
+	v.spend(L, 2*slotSize*n)
 	v.calls++
 	v.below += below
 	defer func() { v.calls--; v.below -= below }()

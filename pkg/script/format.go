@@ -65,12 +65,10 @@ func (v *VM) format(L *lua.LState) int {
 	var out []byte
 	for {
 		before, after, found := strings.Cut(text, "%")
-		v.room(L, len(out)+len(before))
-		out = append(out, before...)
+		out = append(v.extend(L, out, len(before)+1), before...)
 		switch {
 		case !found:
-			v.spend(L, 2*len(out))
-			L.Push(lua.LString(out))
+			L.Push(v.made(L, out))
 			return 1
 		case strings.HasPrefix(after, "%"):
 			out = append(out, '%')
@@ -86,10 +84,7 @@ func (v *VM) format(L *lua.LState) int {
 			letter = rest[0]
 			text = rest[1:]
 		}
-		had := len(out)
 		out = v.appendFormatted(L, out, &d, letter, arg)
-		v.spend(L, len(out)-had)
-		v.room(L, len(out))
 	}
 }
 
@@ -111,8 +106,7 @@ func (v *VM) appendFormatted(L *lua.LState, out []byte, d *directive, letter byt
 	case 's':
 		s := checkString(L, arg)
 		if d.precision < 0 && len(s) >= 100 {
-			v.room(L, len(out)+len(s))
-			return append(out, s...)
+			return append(v.extend(L, out, len(s)), s...)
 		}
 		s, _, _ = strings.Cut(s, "\x00")
 		if d.precision >= 0 && d.precision < len(s) {
@@ -254,9 +248,10 @@ func upperFor(letter byte, text string) string {
 
 // appendQuoted writes a text that Lua reads back.
 func (v *VM) appendQuoted(L *lua.LState, out []byte, s string) []byte {
-	out = append(out, '"')
+	out = append(v.extend(L, out, len(s)+2), '"')
 	for i := range len(s) {
 		v.grown(L, i, len(out))
+		out = v.extend(L, out, len(`\000"`))
 		switch c := s[i]; c {
 		case '"', '\\', '\n':
 			out = append(out, '\\', c)

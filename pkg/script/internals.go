@@ -8,16 +8,19 @@ import (
 )
 
 // What the interpreter does not show and Lua needs: the instruction at which a
-// function is, for names in messages; how many functions a thread is in; and the list of open upvalues, since the
-// interpreter's PCall leaves those of the functions that an error ended open
-// (their variables then change with the stack), or shuts those of functions
-// that go on (two closures then no longer share a variable).
+// function is, for names in messages; how many functions a thread is in, and
+// which one runs; the parts of a table; and the list of open
+// upvalues, since the interpreter's PCall leaves those of the functions that an
+// error ended open (their variables then change with the stack), or shuts those
+// of functions that go on (two closures then no longer share a variable).
 
 // Where the fields are; a field that is gone or another ends the start.
 var (
 	openOffset  = offsetOf(reflect.TypeFor[lua.LState](), "uvcache", reflect.TypeFor[*lua.Upvalue]())
 	keepsOffset = offsetOf(reflect.TypeFor[lua.LState](), "hasErrorFunc", reflect.TypeFor[bool]())
 	nextOffset  = offsetOf(reflect.TypeFor[lua.Upvalue](), "next", reflect.TypeFor[*lua.Upvalue]())
+	arrayOffset = offsetOf(reflect.TypeFor[lua.LTable](), "array", reflect.TypeFor[[]lua.LValue]())
+	keyedOffset = offsetOf(reflect.TypeFor[lua.LTable](), "dict", reflect.TypeFor[map[lua.LValue]lua.LValue]())
 )
 
 func offsetOf(of reflect.Type, name string, is reflect.Type) uintptr {
@@ -26,6 +29,32 @@ func offsetOf(of reflect.Type, name string, is reflect.Type) uintptr {
 		panic("the interpreter has changed: no field " + name + " of type " + is.String() + " in " + of.String())
 	}
 	return f.Offset
+}
+
+// current is the field of the function that a thread is in, and where its code is.
+var current, currentFn = func() (frame, fn uintptr) {
+	f, ok := reflect.TypeFor[lua.LState]().FieldByName("currentFrame")
+	if !ok || f.Type.Kind() != reflect.Pointer {
+		panic("the interpreter has changed: no field currentFrame in LState")
+	}
+	return f.Offset, offsetOf(f.Type.Elem(), "Fn", reflect.TypeFor[*lua.LFunction]())
+}()
+
+// running is the function whose instructions a thread carries out.
+func running(L *lua.LState) *lua.LFunction {
+	frame := *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(L), current))
+	return *(**lua.LFunction)(unsafe.Add(frame, currentFn))
+}
+
+// arrayOf is what a table has under 1, 2 and so on, and the room for more.
+func arrayOf(t *lua.LTable) *[]lua.LValue {
+	return (*[]lua.LValue)(unsafe.Add(unsafe.Pointer(t), arrayOffset))
+}
+
+// keyedOf is what a table has under keys that are neither texts nor places in
+// its array.
+func keyedOf(t *lua.LTable) *map[lua.LValue]lua.LValue {
+	return (*map[lua.LValue]lua.LValue)(unsafe.Add(unsafe.Pointer(t), keyedOffset))
 }
 
 // stack is the field of the functions that a thread is in.

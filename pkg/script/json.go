@@ -92,7 +92,7 @@ func wordOption(L *lua.LState, n, setting int, words []string) int {
 	word := checkString(L, n)
 	i := slices.Index(words, word)
 	if i < 0 {
-		argError(L, n, "invalid option '"+word+"'")
+		argError(L, n, "invalid option '"+shortened(word)+"'")
 	}
 	return i
 }
@@ -158,8 +158,7 @@ func (v *VM) jsonEncode(L *lua.LState, c *jsonConfig) int {
 	}
 	w := jsonWriter{jsonConfig: c, v: v, L: L, used: 1}
 	w.value(L.Get(1), 0)
-	v.spend(L, len(w.text))
-	L.Push(lua.LString(w.text))
+	L.Push(v.made(L, w.text))
 	return 1
 }
 
@@ -170,7 +169,7 @@ func (w *jsonWriter) refuse(value lua.LValue, why string) {
 
 func (w *jsonWriter) value(value lua.LValue, depth int) {
 	w.v.ticks.step(w.L)
-	w.v.room(w.L, len(w.text))
+	w.text = w.v.extend(w.L, w.text, brief)
 	switch value := value.(type) {
 	case lua.LString:
 		w.string(string(value))
@@ -218,7 +217,7 @@ func (w *jsonWriter) table(t *lua.LTable, depth int) {
 				sep = '['
 			}
 			w.text = append(w.text, sep)
-			w.value(t.RawGetInt(i), depth)
+			w.value(at(t, i), depth)
 		}
 		w.text = append(w.text, ']')
 		w.used--
@@ -284,9 +283,10 @@ func (w *jsonWriter) arrayLength(t *lua.LTable) int {
 
 func (w *jsonWriter) string(s string) {
 	const hex = "0123456789abcdef"
-	had, to := len(w.text), append(w.text, '"')
+	to := append(w.v.extend(w.L, w.text, len(s)+2), '"')
 	for i := range len(s) {
 		w.v.grown(w.L, i, len(to))
+		to = w.v.extend(w.L, to, len(`\u0000"`))
 		switch c := s[i]; {
 		case c == '"' || c == '\\' || c == '/':
 			to = append(to, '\\', c)
@@ -307,5 +307,4 @@ func (w *jsonWriter) string(s string) {
 		}
 	}
 	w.text = append(to, '"')
-	w.v.spend(w.L, len(w.text)-had)
 }

@@ -185,7 +185,7 @@ func (r *jsonReader) array() lua.LValue {
 	}
 	for i := 1; ; i++ {
 		r.v.spend(r.L, valueSize)
-		t.RawSetInt(i, r.value())
+		r.v.storeAt(r.L, t, i, r.value())
 		switch r.next(); r.token.kind {
 		case "T_ARR_END":
 			return t

@@ -41,18 +41,16 @@ func (v *VM) pack(L *lua.LState) int {
 	for i := 1; i <= n; i++ {
 		b = v.appendPacked(L, b, L.Get(i), 0)
 	}
-	v.spend(L, len(b))
-	L.Push(lua.LString(b))
+	L.Push(v.made(L, b))
 	return 1
 }
 
 func (v *VM) appendPacked(L *lua.LState, b []byte, value lua.LValue, depth int) []byte {
 	v.ticks.step(L)
-	v.room(L, len(b))
+	b = v.extend(L, b, brief)
 	switch value := value.(type) {
 	case lua.LString:
-		v.room(L, len(b)+len(value))
-		v.spend(L, len(value))
+		b = v.extend(L, b, len(value)+brief)
 		return append(appendHead(b, len(value), 0xa0, 31, 0xd9, 0xda, 0xdb), value...)
 	case lua.LBool:
 		if value {
@@ -121,7 +119,7 @@ func (v *VM) appendPackedTable(L *lua.LState, b []byte, t *lua.LTable, depth int
 		n := t.Len()
 		b = appendHead(b, n, 0x90, 15, 0, 0xdc, 0xdd)
 		for i := 1; i <= n; i++ {
-			b = v.appendPacked(L, b, t.RawGetInt(i), depth+1)
+			b = v.appendPacked(L, b, at(t, i), depth+1)
 		}
 		return b
 	}
@@ -287,7 +285,7 @@ func (r *unpacker) list(n int) lua.LValue {
 	r.need("in function mp_decode_to_lua_array")
 	r.used++ // the index
 	for i := 1; i <= n; i++ {
-		t.RawSetInt(i, r.value())
+		r.v.storeAt(r.L, t, i, r.value())
 	}
 	r.used -= 2
 	return t

@@ -59,11 +59,13 @@ func shut(u *lua.Upvalue) {
 func (v *VM) onError(L *lua.LState, e lua.LValue) lua.LValue {
 	t, ok := e.(*lua.LTable)
 	if !ok || v.fixed[t] {
-		text, plain := appendText(nil, e)
-		if !plain {
-			text = []byte(e.String())
+		text, plain := e.(lua.LString)
+		if number, is := e.(lua.LNumber); is {
+			text = lua.LString(appendNumber(nil, float64(number), 14))
+		} else if !plain {
+			text = lua.LString(e.String())
 		}
-		t = v.field("err", lua.LString("ERR "+oneLine(string(text))))
+		t = v.field("err", lua.LString("ERR "+oneLine(shortened(string(text)))))
 	}
 	for level := 1; level <= 2; level++ {
 		p, ok := placeOf(L, level)
@@ -90,8 +92,8 @@ func (v *VM) pcall(L *lua.LState) int {
 		return L.GetTop()
 	}
 	if t, ok := e.(*lua.LTable); ok {
-		if text, ok := appendText(nil, t.RawGetString("err")); ok {
-			e = lua.LString(text)
+		if text, ok := t.RawGetString("err").(lua.LString); ok {
+			e = text
 		}
 	}
 	L.Push(lua.LFalse)
@@ -124,8 +126,11 @@ func (v *VM) xpcall(L *lua.LState) int {
 func raiseValue(L *lua.LState) int {
 	level := optInteger(L, 2, 1)
 	value := L.Get(1)
-	if text, ok := appendText(nil, value); ok && level > 0 {
-		value = lua.LString(where(L, int(level)) + string(text))
+	if level > 0 {
+		tickerOf(L).vm.spend(L, 2*textLength(value))
+		if text, ok := appendText([]byte(where(L, int(level))), value); ok {
+			value = lua.LString(text)
+		}
 	}
 	L.Error(value, 0)
 	return 0

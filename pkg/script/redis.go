@@ -81,9 +81,7 @@ func (v *VM) carryOut(L *lua.LState) lua.LValue {
 	if refusal != "" {
 		return answered(v.fault("-" + refusal))
 	}
-	v.ticks.make(3 * len(reply)) // a byte there is many as a value
-	value, _ := v.value(reply)
-	v.spend(L, 0) // not before: the reply is the host's, and so is its memory
+	value, _ := v.value(L, reply)
 	return value
 }
 
@@ -131,6 +129,7 @@ func (v *VM) errorReply(L *lua.LState) int {
 		L.Push(v.fault("wrong number or type of arguments"))
 		return 1
 	}
+	v.spend(L, 3*len(text))
 	if !strings.HasPrefix(string(text), "-") {
 		text = "-" + text
 	}
@@ -162,6 +161,9 @@ func (v *VM) sha1hex(L *lua.LState) int {
 	return 1
 }
 
+// mostLogged is how many bytes redis.log writes.
+const mostLogged = 1024
+
 func (v *VM) log(L *lua.LState) int {
 	n := L.GetTop()
 	if n < 2 {
@@ -176,15 +178,19 @@ func (v *VM) log(L *lua.LState) int {
 		return v.raise(L, "Invalid debug level.")
 	}
 	var text []byte
-	for i := 2; i <= n; i++ {
-		if part, ok := appendText(nil, L.Get(i)); ok {
+	for i := 2; i <= n && len(text) < mostLogged; i++ {
+		part := L.Get(i)
+		if s, ok := part.(lua.LString); ok {
+			part = s[:min(len(s), mostLogged)]
+		}
+		if part.Type() == lua.LTString || part.Type() == lua.LTNumber {
 			if i > 2 {
 				text = append(text, ' ')
 			}
-			text = append(text, part...)
+			text, _ = appendText(text, part)
 		}
 	}
-	v.run.Host.Log(level, string(text[:min(len(text), 1024)]))
+	v.run.Host.Log(level, string(text[:min(len(text), mostLogged)]))
 	return 0
 }
 

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"unsafe"
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/ast"
@@ -228,11 +227,7 @@ func (v *VM) join(L *lua.LState) int {
 	n := L.GetTop()
 	size := 0
 	for i := 1; i <= n; i++ {
-		if s, ok := L.Get(i).(lua.LString); ok {
-			size += len(s)
-		} else {
-			size += 32 // a number
-		}
+		size += textLength(L.Get(i))
 	}
 	if size > maxString {
 		L.RaiseError("string length overflow")
@@ -243,7 +238,7 @@ func (v *VM) join(L *lua.LState) int {
 		text, plain = appendText(text, L.Get(i))
 	}
 	if plain {
-		L.Push(lua.LString(unsafe.String(unsafe.SliceData(text), len(text)))) // not changed any more
+		L.Push(v.made(L, text))
 		return 1
 	}
 	right := L.Get(n)
@@ -294,6 +289,14 @@ func appendText(to []byte, v lua.LValue) ([]byte, bool) {
 		return appendNumber(to, float64(v), 14), true
 	}
 	return to, false
+}
+
+// textLength is at least how many bytes appendText appends.
+func textLength(v lua.LValue) int {
+	if s, ok := v.(lua.LString); ok {
+		return len(s)
+	}
+	return 32
 }
 
 // appendNumber writes a number as C's %.<digits>g does.

@@ -84,7 +84,9 @@ func (v *VM) close() {
 		case "newproxy", "getfenv", "setfenv": // taken away, yet known, in Redis 7.2
 			return 0
 		}
-		L.RaiseError("Script attempted to access nonexistent global variable '%s'", L.Get(2).String())
+		name := L.Get(2).String()
+		v.spend(L, 4*len(name))
+		L.RaiseError("Script attempted to access nonexistent global variable '%s'", name)
 		return 0
 	})
 	v.env.Metatable = front.Metatable

@@ -201,16 +201,13 @@ func (v *VM) gsub(L *lua.LState) int {
 		end := m.try(at, anchor)
 		if end >= 0 {
 			n++
-			had := len(out)
 			out = m.appendInstead(out, by, at, end)
-			v.spend(L, 2*(len(out)-had))
-			v.room(L, len(out))
 		}
 		switch {
 		case end > at:
 			at = end
 		case at < len(s):
-			out = append(out, s[at])
+			out = append(v.extend(L, out, 1), s[at])
 			at++
 		default:
 			at = len(s) + 1
@@ -220,10 +217,9 @@ func (v *VM) gsub(L *lua.LState) int {
 		}
 	}
 	if at < len(s) {
-		out = append(out, s[at:]...)
+		out = append(v.extend(L, out, len(s)-at), s[at:]...)
 	}
-	v.spend(L, len(out))
-	L.Push(lua.LString(out))
+	L.Push(v.made(L, out))
 	L.Push(lua.LNumber(n))
 	return 2
 }
@@ -239,15 +235,18 @@ func (m *matcher) appendInstead(out []byte, by lua.LValue, s, end int) []byte {
 		value = L.Get(-1)
 		L.Pop(1)
 	case *lua.LTable:
-		value = L.GetTable(by, m.get(0, s, end))
+		key := m.get(0, s, end)
+		if value = found(by, key); value == lua.LNil {
+			value = L.GetTable(by, key)
+		}
 	default:
 		text, _ := appendText(nil, by)
 		return m.appendTemplate(out, string(text), s, end)
 	}
 	if !lua.LVAsBool(value) {
-		return append(out, m.text[s:end]...)
+		return append(m.v.extend(L, out, end-s), m.text[s:end]...)
 	}
-	out, ok := appendText(out, value)
+	out, ok := appendText(m.v.extend(L, out, textLength(value)), value)
 	if !ok {
 		raise(L, "invalid replacement value (a "+value.Type().String()+")")
 	}
@@ -257,7 +256,7 @@ func (m *matcher) appendInstead(out []byte, by lua.LValue, s, end int) []byte {
 // appendTemplate appends a text in which %1 is the first capture and %0 all.
 func (m *matcher) appendTemplate(out []byte, text string, s, end int) []byte {
 	for i := 0; i < len(text); i++ {
-		m.v.room(m.L, len(out))
+		out = m.v.extend(m.L, out, 1)
 		c := text[i]
 		if c == '%' {
 			i++
@@ -265,12 +264,11 @@ func (m *matcher) appendTemplate(out []byte, text string, s, end int) []byte {
 			case i == len(text):
 				c = 0 // what C finds there
 			case text[i] == '0':
-				m.v.spend(m.L, end-s)
-				out = append(out, m.text[s:end]...)
+				out = append(m.v.extend(m.L, out, end-s), m.text[s:end]...)
 				continue
 			case isDigit(text[i]):
-				m.v.spend(m.L, end-s)
-				out, _ = appendText(out, m.get(int(text[i]-'1'), s, end))
+				value := m.get(int(text[i]-'1'), s, end)
+				out, _ = appendText(m.v.extend(m.L, out, textLength(value)), value)
 				continue
 			default:
 				c = text[i]

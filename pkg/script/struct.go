@@ -138,8 +138,8 @@ func (v *VM) structPack(L *lua.LState) int {
 	var b []byte
 	for arg := 2; f.text != ""; {
 		option, size, padding := f.next(len(b))
-		v.room(L, len(b)+padding)
-		b = append(b, make([]byte, padding)...)
+		b = v.extend(L, b, padding+mostIntSize)
+		b = append(b, make([]byte, padding)...) // the compiler makes no slice of it
 		switch option {
 		case 'b', 'B', 'h', 'H', 'l', 'L', 'T', 'i', 'I':
 			b = f.appendInt(b, toUnsigned(checkNumber(L, arg)), size)
@@ -158,8 +158,7 @@ func (v *VM) structPack(L *lua.LState) int {
 		}
 		arg++
 	}
-	v.spend(L, 2*len(b))
-	L.Push(lua.LString(b))
+	L.Push(v.made(L, b))
 	return 1
 }
 
@@ -174,8 +173,7 @@ func (v *VM) appendChars(L *lua.LState, b []byte, option byte, size, arg int) []
 	if len(b)+size > maxString {
 		raise(L, "string length overflow")
 	}
-	v.spend(L, size)
-	b = append(b, text[:size]...)
+	b = append(v.extend(L, b, size+1), text[:size]...)
 	if option == 's' {
 		b = append(b, 0)
 	}

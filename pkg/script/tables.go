@@ -26,17 +26,16 @@ func (v *VM) concat(L *lua.LState) int {
 	var text []byte
 	for i := from; i <= to; i++ {
 		v.ticks.step(L)
-		var ok bool
-		if text, ok = appendText(text, t.RawGetInt(i)); !ok {
-			raise(L, fmt.Sprintf("invalid value (%s) at index %d in table for 'concat'", t.RawGetInt(i).Type(), i))
+		value, ok := at(t, i), false
+		text = v.extend(L, text, textLength(value)+len(sep))
+		if text, ok = appendText(text, value); !ok {
+			raise(L, fmt.Sprintf("invalid value (%s) at index %d in table for 'concat'", value.Type(), i))
 		}
 		if i < to {
 			text = append(text, sep...)
 		}
-		v.room(L, len(text))
 	}
-	v.spend(L, 2*len(text))
-	L.Push(lua.LString(text))
+	L.Push(v.made(L, text))
 	return 1
 }
 
@@ -73,12 +72,12 @@ func (v *VM) insert(L *lua.LState) int {
 		pos = checkInt(L, 2)
 		for i := max(pos, end); i > pos; i-- {
 			v.ticks.step(L)
-			t.RawSetInt(i, t.RawGetInt(i-1))
+			v.storeAt(L, t, i, at(t, i-1))
 		}
 	default:
 		raise(L, "wrong number of arguments to 'insert'")
 	}
-	v.store(L, t, lua.LNumber(pos), L.Get(-1))
+	v.storeAt(L, t, pos, L.Get(-1))
 	return 0
 }
 
@@ -89,10 +88,10 @@ func (v *VM) remove(L *lua.LState) int {
 	if pos < 1 || pos > end {
 		return 0
 	}
-	L.Push(t.RawGetInt(pos))
+	L.Push(at(t, pos))
 	for ; pos < end; pos++ {
 		v.ticks.step(L)
-		t.RawSetInt(pos, t.RawGetInt(pos+1))
+		t.RawSetInt(pos, at(t, pos+1))
 	}
 	t.RawSetInt(end, lua.LNil)
 	return 1
@@ -126,7 +125,7 @@ func (v *VM) foreachi(L *lua.LState) int {
 	t, fn := checkTable(L, 1), checkFunction(L, 2)
 	for i, n := 1, t.Len(); i <= n; i++ {
 		v.ticks.step(L)
-		if visit(L, fn, lua.LNumber(i), t.RawGetInt(i)) {
+		if visit(L, fn, lua.LNumber(i), at(t, i)) {
 			return 1
 		}
 	}
@@ -166,7 +165,7 @@ func (s *sorter) less(a, b lua.LValue) bool {
 	return result
 }
 
-func (s *sorter) at(i int) lua.LValue { return s.t.RawGetInt(i) }
+func (s *sorter) at(i int) lua.LValue { return at(s.t, i) }
 
 func (s *sorter) swap(i, j int) {
 	a, b := s.at(i), s.at(j)

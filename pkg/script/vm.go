@@ -30,8 +30,9 @@ import (
 
 // Host is what a script needs of the server. All of it is called from Run.
 type Host interface {
-	// Call carries out one command and returns its reply in RESP2 or 3.
-	// refusal is why it was not even begun: it starts with a code.
+	// Call carries out one command and returns its reply in RESP2 or 3, which
+	// does not change any more and has at most MaxReply bytes. refusal is why
+	// it was not even begun, or why there is no reply: it starts with a code.
 	Call(args [][]byte, proto int, readOnly bool) (reply []byte, refusal string)
 	// Known tells whether the command of a request exists.
 	Known(args [][]byte) bool
@@ -43,11 +44,12 @@ type Host interface {
 
 // Limits of scripts.
 const (
-	maxText    = 1 << 20   // bytes of a script's text: its tree takes a hundred times as many
-	maxString  = 512 << 20 // bytes of a string that a script makes
-	maxGrowth  = 1 << 30   // bytes that the heap may grow while one runs
-	keptEvals  = 500       // scripts that came with EVAL and are kept for EVALSHA
-	pollEvery  = 1 << 10   // instructions
+	maxText    = 1 << 20           // bytes of a script's text: its tree takes a hundred times as many
+	maxString  = 512 << 20         // bytes of a string that a script makes
+	MaxReply   = maxString + 1<<10 // bytes of a command's reply: one string, the longest
+	maxGrowth  = 1 << 30           // bytes that the heap may grow while one runs
+	keptEvals  = 500               // scripts that came with EVAL and are kept for EVALSHA
+	pollEvery  = 1 << 10           // instructions
 	weighEvery = 1 << 14
 	weighMade  = 64 << 20 // bytes of strings
 )
@@ -264,7 +266,7 @@ func (v *VM) Run(r Run) {
 	if failed {
 		v.failure(r.W, e)
 	} else {
-		v.reply(r.W, L.Get(-1), 0)
+		v.reply(r.W, L.Get(-1))
 	}
 	L.SetTop(top)
 	v.ticks.end = nil
@@ -278,15 +280,21 @@ func (v *VM) Run(r Run) {
 func (v *VM) failure(w *resp.Writer, e lua.LValue) {
 	table, ok := e.(*lua.LTable)
 	if !ok {
-		w.Error("ERR " + oneLine(e.String()))
+		w.Error("ERR " + shortened(e.String()))
 		return
 	}
 	text, _ := errorText(table)
+	text = shortened(text)
 	if source, line := table.RawGetString("source"), table.RawGetString("line"); source != lua.LNil && line != lua.LNil {
 		text += fmt.Sprintf(" script: %s, on %s:%s.", v.run.Script.SHA, source, line)
 	}
 	w.Error(text)
 }
+
+// maxError is how long an error is that ends a script.
+const maxError = 1 << 20
+
+func shortened(text string) string { return text[:min(len(text), maxError)] }
 
 // list is a Lua table of strings.
 func (v *VM) list(items [][]byte) *lua.LTable {
@@ -307,6 +315,7 @@ type ticker struct {
 	end    error  // why the script must end
 	weight uint64 // of the heap at the beginning
 	growth uint64 // bytes that it may grow
+	heavy  bool   // it has grown so much that it is weighed at each look
 	ahead  uint64 // bytes that a builtin is about to take
 	sample [1]metrics.Sample
 }
@@ -319,7 +328,7 @@ var ended = func() chan struct{} {
 
 // start readies the ticker for a run.
 func (t *ticker) start() {
-	t.count, t.next, t.made, t.end, t.weight, t.ahead = 0, pollEvery, 0, nil, 0, 0
+	t.count, t.next, t.made, t.end, t.weight, t.ahead, t.heavy = 0, pollEvery, 0, nil, 0, 0, false
 }
 
 // make counts bytes of a string that was made: a few instructions can make
@@ -359,17 +368,6 @@ func (v *VM) spend(L *lua.LState, n int) {
 
 // work counts bytes that a builtin goes through at once.
 func (t *ticker) work(n int) { t.count += uint64(n) >> 6 }
-
-// farIndex is where a table is taken to have all places before an index.
-const farIndex = 1 << 16
-
-// store sets what is under a key, of which a far one makes a table long.
-func (v *VM) store(L *lua.LState, t *lua.LTable, key, value lua.LValue) {
-	if n, ok := key.(lua.LNumber); ok && n > farIndex && n < lua.LNumber(lua.MaxArrayIndex) {
-		v.spend(L, 16*int(n))
-	}
-	t.RawSet(key, value)
-}
 
 // step counts a step of a builtin that takes long like an instruction.
 func (t *ticker) step(L *lua.LState) {
@@ -413,11 +411,12 @@ func (t *ticker) look() <-chan struct{} {
 
 // weigh ends a script for which the heap has grown too much.
 func (t *ticker) weigh() {
-	if t.weight != 0 && t.made <= weighMade && t.count&(weighEvery-1) >= pollEvery {
+	if t.weight != 0 && !t.heavy && t.made <= weighMade && t.count&(weighEvery-1) >= pollEvery {
 		return
 	}
 	t.made = 0
 	heap := t.heap()
+	t.heavy = t.weight != 0 && heap > t.weight+t.growth/8
 	if t.weight == 0 {
 		t.weight = heap
 	}

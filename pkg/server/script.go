@@ -1,7 +1,9 @@
 package server
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -163,18 +165,23 @@ func (s *scripting) Call(args [][]byte, proto int, readOnly bool) (reply []byte,
 	}
 	out := &resp.Writer{Proto: r.Proto}
 	switch {
-	case r.Fixed != nil:
-		return r.Fixed, ""
+	case r.Fixed != nil: // what is long lies where the next command's arguments will
+		return bytes.Clone(r.Fixed), ""
 	case r.Render != nil:
 		r.Render(out, b, r)
 	case r.Step != nil:
 		s.step(r, out)
 	}
-	reply = w.flatten(out)
+	if n := out.Len(); n > script.MaxReply {
+		w.mute(out, 0, 0)
+		refusal = fmt.Sprintf("ERR the reply of %s has %d bytes, and a script takes at most %d at once", cmd.FullName(), n, script.MaxReply)
+	} else {
+		reply = w.flatten(out)
+	}
 	if r.Step != nil {
 		w.inner.Reset() // it was told of
 	}
-	return reply, ""
+	return reply, refusal
 }
 
 // Known tells whether the command of a request exists.

@@ -226,3 +226,13 @@ func TestManyScripts(t *testing.T) {
 		t.Errorf("%d scripts are kept", got)
 	}
 }
+
+// TestAReplyToAScriptIsBounded: a value named many times is more than a
+// script may hold.
+func TestAReplyToAScriptIsBounded(t *testing.T) {
+	_, path := start(t, "hash", reactor.Limits{})
+	c := call(t, path)
+	c.say(evalLine("redis.call('SET', 'k', string.rep('x', 1e7)) local keys = {} for i = 1, 1000 do keys[i] = 'k' end "+
+		"return {redis.pcall('MGET', unpack(keys)).err, #redis.call('MGET', 'k', 'k')[2], #redis.call('GET', 'k')}"),
+		"*3\r\n$89\r\nERR the reply of mget has 10000013007 bytes, and a script takes at most 536871936 at once\r\n:10000000\r\n:10000000\r\n")
+}
