@@ -12,6 +12,7 @@
 package script
 
 import (
+	"container/list"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
@@ -48,7 +49,6 @@ const (
 	maxString  = 512 << 20         // bytes of a string that a script makes
 	MaxReply   = maxString + 1<<10 // bytes of a command's reply: one string, the longest
 	maxGrowth  = 1 << 30           // bytes that the heap may grow while one runs
-	keptEvals  = 500               // scripts that came with EVAL and are kept for EVALSHA
 	pollEvery  = 1 << 10           // instructions
 	weighEvery = 1 << 14
 	weighMade  = 64 << 20 // bytes of strings
@@ -69,6 +69,9 @@ type Script struct {
 	fn    *lua.LFunction
 
 	scopes scopes
+	size   int           // see footprint
+	kept   bool          // until SCRIPT FLUSH
+	loose  *list.Element // of those that may go; nil: it is none of them, or has gone
 }
 
 // VM is the interpreter and the scripts that it knows.
@@ -78,8 +81,7 @@ type VM struct {
 	env     *lua.LTable // which lets nobody write
 	fixed   map[*lua.LTable]bool
 	null    *lua.LUserData // cjson.null
-	scripts map[string]*Script
-	evals   []string // those to be forgotten first come first
+	scripts cache
 	ticks   ticker
 	run     *Run
 	random  uint64
@@ -103,7 +105,7 @@ type Run struct {
 
 // New returns an interpreter without scripts.
 func New() *VM {
-	v := &VM{scripts: map[string]*Script{}, fixed: map[*lua.LTable]bool{}, random: seedOfRandom}
+	v := &VM{scripts: newCache(), fixed: map[*lua.LTable]bool{}, random: seedOfRandom}
 	v.state = lua.NewState(lua.Options{SkipOpenLibs: true, CallStackSize: 8192, MinimizeStackMemory: true,
 		RegistrySize: 4096, RegistryMaxSize: 1 << 20, RegistryGrowStep: 4096})
 	v.ticks.vm, v.ticks.growth = v, maxGrowth
@@ -119,57 +121,8 @@ func SHA(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Find is a script by its name in lower case, nil when it is not known.
-func (v *VM) Find(sha string) *Script { return v.scripts[sha] }
-
-// Count is how many scripts there are.
-func (v *VM) Count() int { return len(v.scripts) }
-
-// Flush forgets all scripts.
-func (v *VM) Flush() { v.scripts, v.evals = map[string]*Script{}, nil }
-
-// Load compiles a script and keeps it until Flush. The error is what Redis
-// answers.
-func (v *VM) Load(body []byte) (*Script, error) {
-	s, err := v.compile(body)
-	if err == nil {
-		v.unlist(s.SHA)
-	}
-	return s, err
-}
-
-// Eval compiles a script that came with EVAL; of those the last ones are kept.
-func (v *VM) Eval(body []byte) (*Script, error) {
-	if s := v.scripts[SHA(body)]; s != nil {
-		return s, nil
-	}
-	s, err := v.compile(body)
-	if err != nil {
-		return nil, err
-	}
-	v.evals = append(v.evals, s.SHA)
-	if len(v.evals) > keptEvals {
-		delete(v.scripts, v.evals[0])
-		v.evals = v.evals[1:]
-	}
-	return s, nil
-}
-
-// unlist has a script stay that would be forgotten.
-func (v *VM) unlist(sha string) {
-	for i, one := range v.evals {
-		if one == sha {
-			v.evals = append(v.evals[:i:i], v.evals[i+1:]...)
-			return
-		}
-	}
-}
-
+// compile makes a script of a text. The error is what Redis answers.
 func (v *VM) compile(body []byte) (*Script, error) {
-	sha := SHA(body)
-	if s := v.scripts[sha]; s != nil {
-		return s, nil
-	}
 	text := string(body)
 	flags, err := shebang(text)
 	if err != nil {
@@ -183,9 +136,7 @@ func (v *VM) compile(body []byte) (*Script, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ERR Error compiling script (new function): %w", err)
 	}
-	s := &Script{SHA: sha, Flags: flags, fn: fn, scopes: scopes}
-	v.scripts[sha] = s
-	return s, nil
+	return &Script{SHA: SHA(body), Flags: flags, fn: fn, scopes: scopes}, nil
 }
 
 // function compiles a text. The rules of Lua 5.1 come first: the interpreter's

@@ -108,6 +108,13 @@ func TestFieldsOfMonitors(t *testing.T) {
 			t.Errorf("%s is %s, not %s", name, all[name], want)
 		}
 	}
+	if size, err := strconv.Atoi(all["used_memory_scripts"]); err != nil || size < 1000 || size > 20_000 || all["used_memory_scripts_eval"] != all["used_memory_scripts"] {
+		t.Errorf("used_memory_scripts is %s, used_memory_scripts_eval %s", all["used_memory_scripts"], all["used_memory_scripts_eval"])
+	}
+	other.ask("SCRIPT FLUSH")
+	if all = c.fields("memory"); all["used_memory_scripts"] != "0" || all["number_of_cached_scripts"] != "0" {
+		t.Errorf("after SCRIPT FLUSH: %s bytes, %s scripts", all["used_memory_scripts"], all["number_of_cached_scripts"])
+	}
 	other.ask("UNWATCH")
 	other.ask("SUBSCRIBE news")
 	if all = c.fields("clients"); all["pubsub_clients"] != "1" || all["watching_clients"] != "0" {

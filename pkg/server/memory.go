@@ -92,10 +92,12 @@ func infoMemory(w *worker, b *strings.Builder) {
 	field(b, "lazyfree_pending_objects", 0)
 	field(b, "mem_cluster_links", 0)
 	field(b, "mem_total_replication_buffers", 0)
-	scripts := 0
+	scripts, size := 0, 0
 	if w.scripts.vm != nil {
-		scripts = w.scripts.vm.Count()
+		scripts, size = w.scripts.vm.Count(), w.scripts.vm.Size()
 	}
+	both("used_memory_scripts", uint64(size))
+	field(b, "used_memory_scripts_eval", size)
 	field(b, "number_of_cached_scripts", scripts)
 	field(b, "number_of_functions", 0)
 	field(b, "number_of_libraries", 0)

@@ -89,7 +89,7 @@ func (h host) FlushScripts() {
 
 // find is the script of an evaluation; an error is the reply.
 func (s *scripting) find(e command.Evaluation) (*script.Script, error) {
-	one := s.machine().Find(e.SHA)
+	one := s.machine().Use(e.SHA)
 	if e.Body != nil {
 		var err error
 		if one, err = s.vm.Eval(e.Body); err != nil {
