@@ -160,9 +160,11 @@ func (w *worker) renderOne(r *command.Reply) {
 	case r.Render != nil:
 		r.Render(&w.out, w.batch, r)
 	}
-	w.stats.tally(r, w.batch, w.out.Buf[at:])
-	if cost := w.stats.cost(r); cost >= w.slowAt {
-		w.slow(r, cost)
+	if !r.Pending || !r.Sliced { // else it is counted when it has ended
+		w.stats.tally(r, w.batch, w.out.Buf[at:])
+		if cost := w.stats.cost(r); cost >= w.slowAt {
+			w.slow(r, cost)
+		}
 	}
 	if r.Muted {
 		w.mute(&w.out, at, refs)

@@ -109,6 +109,7 @@ type worker struct {
 	current *client // whose Step runs
 	multi   transaction
 	scripts scripting
+	sliced  *sliced // begun by the step that runs
 	stats   statistics
 	usage   usage
 	ttls    [command.Databases]meanTTL
@@ -266,6 +267,9 @@ func (w *worker) step(r *command.Reply, cl *client) {
 	r.Step(x, r)
 	r.Took = int64(time.Since(from))
 	w.stats.laneNS -= r.Took
+	if w.sliced != nil {
+		w.sliced.r.Took, w.sliced = r.Took, nil
+	}
 	if r.Pending {
 		return
 	}
@@ -346,30 +350,6 @@ func (w *worker) references(refs []resp.Ref) []reactor.Ref {
 		w.refs = append(w.refs, reactor.Ref(ref))
 	}
 	return w.refs
-}
-
-// goOn has a request carried out in slices between the ticks; see [command.Exec].
-func (w *worker) goOn(cl *client, r *command.Reply, slice func(x *command.Exec) bool) {
-	r.Pending = true
-	out, muted := &resp.Writer{Proto: r.Proto}, r.Muted
-	var next func()
-	next = func() {
-		if cl.gone {
-			return
-		}
-		e := w.s.o.Engine
-		e.Lock()
-		w.now = time.Now().UnixMilli()
-		w.exec.Start(w.now, out)
-		done := slice(&w.exec)
-		e.Unlock()
-		if done {
-			w.answerLater(cl, out, muted)
-		} else {
-			_ = w.r.Post(next) // not ended: this is its goroutine
-		}
-	}
-	_ = w.r.Post(next)
 }
 
 // countEvents notes what the engine removed of its own accord.
