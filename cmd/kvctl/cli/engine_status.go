@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +55,8 @@ func (a *app) printStatus(fields []client.Field) {
 	case a.json:
 		a.statusJSON(fields)
 	case a.outTTY:
-		a.statusPage(fields, time.Now())
+		width, _ := a.screen()
+		a.statusRows(fields, time.Now(), width)
 	default:
 		for _, f := range fields {
 			fmt.Fprintf(a.out, "%s=%s\n", f.Name, printable(f.Value.Text()))
@@ -87,7 +89,13 @@ type page struct {
 	app    *app
 	fields []client.Field
 	used   map[string]bool
+	width  int // of the terminal
 }
+
+const (
+	labelWidth = 13 // of the column of labels
+	roomy      = 64 // columns from which on there is such a column
+)
 
 // get takes a field; what is taken is not listed again at the end.
 func (p *page) get(name string) string {
@@ -125,26 +133,46 @@ func (p *page) number(name string) int64 {
 	return n
 }
 
-// row writes a label and what stands behind it; nothing if that is empty.
+// row writes a label and what stands behind it, between words in as many lines
+// as the terminal asks for; nothing if there is nothing. On a narrow terminal
+// labels have no column of their own.
 func (p *page) row(label string, parts ...string) {
-	text := strings.Join(parts, "")
+	text := printable(strings.Join(parts, ""))
 	if text == "" {
 		return
 	}
-	fmt.Fprintf(p.app.out, "%s %s\n", p.app.style(true, "1", fmt.Sprintf("%13s", label)), printable(text))
+	head, indent := fmt.Sprintf("%*s", labelWidth, label), labelWidth+1
+	if p.width < roomy {
+		head, indent = label+":", 2
+	}
+	lines := hang(text, p.width-utf8.RuneCountInString(head)-1, p.width-indent)
+	fmt.Fprintln(p.app.out, strings.TrimRight(p.app.style(true, "1", head)+" "+lines[0], " "))
+	for _, line := range lines[1:] {
+		fmt.Fprintln(p.app.out, strings.Repeat(" ", indent)+line)
+	}
 }
 
-// statusPage writes the fields for people; those unknown to this kvctl follow
-// as they are.
-func (a *app) statusPage(fields []client.Field, now time.Time) {
-	p := &page{app: a, fields: fields, used: map[string]bool{}}
+// hash takes the checksum of the library, which a narrow terminal has no line
+// for.
+func (p *page) hash() string {
+	text := p.get("sha256")
+	if len(text) > p.width-labelWidth-1 {
+		return text[:min(len(text), 16)] + "…"
+	}
+	return text
+}
+
+// statusRows writes the fields for people, on a terminal so wide; those unknown
+// to this kvctl follow as they are.
+func (a *app) statusRows(fields []client.Field, now time.Time, width int) {
+	p := &page{app: a, fields: fields, used: map[string]bool{}, width: width}
 	p.row("engine", p.get("engine"), before(" ", p.get("version")), within(" (generation ", p.get("generation"), ")"))
 	p.row("exchange", underWay(p.get("state")))
 	p.row("since", since(p.get("loaded_at"), now))
 	p.row("library", p.get("path"))
 	p.row("on disk", onDisk(p.get("disk")))
 	p.row("chosen by", p.get("rule"))
-	p.row("sha256", p.get("sha256"))
+	p.row("sha256", p.hash())
 	p.row("interface", before("version ", p.get("abi")), before(", data format ", p.get("format")))
 	p.row("can", p.get("capabilities"))
 	if p.has("keys") {

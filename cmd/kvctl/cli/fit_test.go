@@ -3,8 +3,12 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"kvstored/pkg/client"
 )
 
 // The columns of stat fit the terminal; the time and the rate stay longest.
@@ -45,6 +49,44 @@ func TestBucketsFit(t *testing.T) {
 	empty := bucketsOf(newHistogram(), 10)
 	if len(empty) == 0 {
 		t.Error("no bucket for no time")
+	}
+}
+
+// The status fits the terminal, and is broken between words, or behind the
+// slash of a path.
+func TestStatusFits(t *testing.T) {
+	var fields []client.Field
+	text := func(name, value string) {
+		fields = append(fields, client.Field{Name: name, Value: client.Reply{Kind: client.Bulk, Bytes: []byte(value)}})
+	}
+	text("engine", "hash")
+	text("path", "/usr/lib/kvstored/engines/a-directory/hash.so")
+	text("rule", "Engine=hash (/etc/kvstored/kvstored.conf.d/50-engine.conf:2)")
+	text("sha256", strings.Repeat("0123456789abcdef", 4))
+	text("capabilities", "delete expiry spaces scan update handover prompt durable")
+	text("last_error", "reload refused: /usr/lib/libkvstore.so: no symbol kvstore_engine")
+	text("unknown", "a word of a later daemon that this kvctl has never heard of, at some length")
+	for _, width := range []int{20, 40, 63, 64, 80, 120} {
+		var out bytes.Buffer
+		a := &app{out: bufio.NewWriter(&out), color: "never"}
+		a.statusRows(fields, time.Now(), width)
+		_ = a.out.Flush()
+		for line := range strings.Lines(out.String()) {
+			line = strings.TrimRight(line, "\n")
+			if n := utf8.RuneCountInString(line); n > width {
+				t.Errorf("%d columns: a line has %d: %s", width, n, line)
+			}
+		}
+		for _, f := range fields {
+			for word := range strings.FieldsSeq(f.Value.Text()) {
+				if f.Name != "sha256" && !strings.ContainsAny(word, "/") && !strings.Contains(out.String(), word) {
+					t.Errorf("%d columns: %q is not in one piece in\n%s", width, word, &out)
+				}
+			}
+		}
+		if width >= 80 && !strings.Contains(out.String(), "       sha256 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n") {
+			t.Errorf("%d columns: no checksum in\n%s", width, &out)
+		}
 	}
 }
 

@@ -108,23 +108,6 @@ func (a *app) rows(rows [][2]string) {
 	}
 }
 
-// wrap breaks text into lines of at most width characters.
-func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && len(line)+1+len(word) > width {
-			lines = append(lines, line)
-			line = ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	return append(lines, line)
-}
-
 // help prints the page of a command of kvctl.
 func (a *app) help(cmd *cobra.Command) {
 	fmt.Fprintf(a.out, "%s - %s\n\nusage: %s\n", cmd.CommandPath(), cmd.Short, UsageLine(cmd))

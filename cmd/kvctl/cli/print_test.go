@@ -126,7 +126,7 @@ func TestStatusPage(t *testing.T) {
 	} {
 		fields = append(fields, client.Field{Name: pair[0], Value: client.Reply{Kind: client.Bulk, Bytes: []byte(pair[1])}})
 	}
-	a.statusPage(fields, time.Date(2026, 11, 23, 20, 5, 0, 0, time.UTC))
+	a.statusRows(fields, time.Date(2026, 11, 23, 20, 5, 0, 0, time.UTC), 80)
 	_ = a.out.Flush()
 	for _, want := range []string{
 		"engine hash 0.1.0 (generation 3)\n", "(2 h 5 min ago)\n", "another one; it serves after: kvctl engine reload\n",
