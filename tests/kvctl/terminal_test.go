@@ -105,6 +105,13 @@ func (p *terminal) expect(text string) {
 	}
 }
 
+// text is all that the program wrote, without what steers the terminal.
+func (p *terminal) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return escapes.ReplaceAllString(p.said.String(), "")
+}
+
 // ends waits for the program's end and gives its exit status.
 func (p *terminal) ends() int {
 	p.t.Helper()

@@ -2,6 +2,8 @@ package kvctl
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -54,5 +56,59 @@ func TestEngineWait(t *testing.T) {
 	}
 	if _, stderr, code := run(t, d.Socket, "", "engine", "wait", "--timeout", "-1s"); code != 2 || !strings.Contains(stderr, "--timeout") {
 		t.Errorf("a negative time: exit status %d, %q", code, stderr)
+	}
+}
+
+// engine wait goes on when the daemon restarts, says so once, and tells that
+// what it waited for has ended.
+func TestEngineWaitReconnects(t *testing.T) {
+	server, path := standIn(t)
+	must(t, path, "", "TEST", "STATE", "copying")
+	p := onTerminal(t, nil, "--socket", path, "engine", "wait")
+	p.expect("copying: ")
+	server.Stop()
+	p.expect("kvctl: connection lost; connecting again")
+	if err := server.Start(path); err != nil {
+		t.Fatal(err)
+	}
+	p.expect("kvctl: reconnected; an exchange that was under way ended with the old daemon")
+	must(t, path, "", "TEST", "STATE", "serving")
+	p.expect("kvctl: the exchange ended while it was copying: the daemon restarted")
+	p.expect("why: hash 0.1.0 serves since")
+	if code := p.ends(); code != 3 {
+		t.Errorf("exit status %d", code)
+	}
+	if n := strings.Count(p.text(), "connection lost"); n != 1 {
+		t.Errorf("it said so %d times", n)
+	}
+}
+
+// The time of engine wait ends also where no daemon comes back.
+func TestEngineWaitEndsWithoutADaemon(t *testing.T) {
+	server, path := standIn(t)
+	must(t, path, "", "TEST", "STATE", "copying")
+	p := onTerminal(t, nil, "--socket", path, "engine", "wait", "--timeout", "2s")
+	p.expect("copying: ")
+	server.Stop()
+	p.expect("the exchange is still copying after 2s")
+	if code := p.ends(); code != 1 {
+		t.Errorf("exit status %d", code)
+	}
+}
+
+// A choice that a flag of the daemon overrules is refused before anything is
+// written, whether there is such an engine or not.
+func TestEngineUseUnderAFlag(t *testing.T) {
+	d := daemontest.Start(t, enginetest.Build(t, "hash"))
+	conf := filepath.Join(filepath.Dir(d.Socket), "kvstored.conf")
+	for _, engine := range []string{"nosuch", "lmdb"} {
+		stdout, stderr, code := run(t, d.Socket, "", "engine", "use", "--config", conf, engine)
+		if code != 3 || stdout != "" || !strings.Contains(stderr, "kvctl: cannot use "+engine+": another rule wins\n  why: kvstored was started with --engine ") ||
+			!strings.Contains(stderr, "\n  fix: start it again without --engine; or, until it ends: ") {
+			t.Errorf("%s: exit status %d, %s%s", engine, code, stdout, stderr)
+		}
+		if _, err := os.Stat(filepath.Join(conf+".d", "50-engine.conf")); err == nil {
+			t.Errorf("%s: a drop-in was written", engine)
+		}
 	}
 }

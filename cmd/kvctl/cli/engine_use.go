@@ -34,7 +34,8 @@ func (a *app) engineUse() *cobra.Command {
 		Short: "choose the library, now and for every start to come",
 		Long: `Writes Engine= into /etc/kvstored/kvstored.conf.d/` + dropIn + ` and has the
 daemon load that library, as kvctl engine reload does. If it is refused, the
-file is put back as it was. Without a running daemon the library is checked, and
+file is put back as it was. Where another rule stands above that file - a flag of
+kvstored, or a file that is read later - nothing is written. Without a running daemon the library is checked, and
 it takes effect at the next start. NAME stands for the library of that name in
 /usr/lib/kvstored/engines. Only root may do this.`,
 		Example: `  sudo kvctl engine use hash
@@ -94,6 +95,9 @@ func (a *app) use(engine, file string) error {
 		return a.useLater(&d)
 	}
 	defer c.Close()
+	if err := d.overruled(statusFields(c)["rule"]); err != nil {
+		return err
+	}
 	return a.useNow(&d, c)
 }
 
@@ -116,6 +120,11 @@ func (a *app) running() (*client.Conn, error) {
 
 // useLater checks the library and writes the choice for the next start.
 func (a *app) useLater(d *choice) error {
+	if conf, err := config.Load(d.where()); err == nil {
+		if err := d.overruled(conf.Rule("Engine")); err != nil {
+			return err
+		}
+	}
 	path, err := d.library()
 	if err != nil {
 		return err
@@ -136,7 +145,7 @@ func (a *app) useLater(d *choice) error {
 		return err
 	}
 	fmt.Fprintf(a.out, "engine %s takes effect at the next start of kvstored; it passed its check\n", d.engine)
-	return a.overruled(d, nil)
+	return nil
 }
 
 // useNow writes the choice and has the daemon load it; where that fails the
@@ -149,8 +158,11 @@ func (a *app) useNow(d *choice, c *client.Conn) error {
 	outcome, err := load(c, "")
 	stop()
 	if err == nil {
+		err = d.unread(statusFields(c)["rule"])
+	}
+	if err == nil {
 		fmt.Fprintln(a.out, printable(outcome))
-		return a.overruled(d, c)
+		return nil
 	}
 	if restoreErr := d.restore(); restoreErr != nil {
 		return restoreErr
@@ -160,22 +172,44 @@ func (a *app) useNow(d *choice, c *client.Conn) error {
 	return f
 }
 
-// overruled warns where another rule than the choice decides.
-func (a *app) overruled(d *choice, c *client.Conn) error {
-	rule := ""
-	if c != nil {
-		rule = statusFields(c)["rule"]
-	} else if conf, err := config.Load(d.where()); err == nil {
-		rule = conf.Rule("Engine")
-	}
-	if rule == "" || strings.Contains(rule, dropIn) {
+// splitRule takes a rule apart: "Engine=hash (/etc/kvstored/kvstored.conf:3)".
+func splitRule(rule string) (engine, source string) {
+	head, source, _ := strings.Cut(rule, " (")
+	return strings.TrimPrefix(head, "Engine="), strings.TrimSuffix(source, ")")
+}
+
+// overruled refuses a choice that would change nothing, since the rule in force
+// stands above the drop-in: a flag, or a drop-in that is read later.
+func (d *choice) overruled(rule string) error {
+	engine, source := splitRule(rule)
+	if engine == d.engine {
 		return nil
 	}
-	return failure{
-		what: "engine " + d.engine + " is written down, but another rule wins",
-		why:  rule + " stands above " + d.path,
-		fix:  "remove that rule, then: " + install.Sudo("kvctl engine reload"), code: ExitServer,
+	f := failure{what: "cannot use " + d.engine + ": another rule wins", code: ExitServer}
+	file := source[:max(strings.LastIndexByte(source, ':'), 0)]
+	switch {
+	case strings.HasPrefix(source, "--"):
+		f.why = "kvstored was started with " + source + " " + client.ShellWord(engine) + ", which stands above every file; nothing was changed"
+		f.fix = "start it again without " + source + "; or, until it ends: " + install.Sudo("kvctl engine reload "+client.ShellWord(d.libraryOr()))
+	case strings.HasSuffix(filepath.Dir(file), ".d") && filepath.Base(file) > dropIn:
+		f.why = rule + " stands above " + d.path + "; nothing was changed"
+		f.fix = "remove that rule, then: " + install.Sudo("kvctl engine use "+client.ShellWord(d.engine))
+	default:
+		return nil
 	}
+	return f
+}
+
+// unread is the failure of a choice that the daemon did not see: rule is the
+// one in force behind the reload.
+func (d *choice) unread(rule string) error {
+	engine, source := splitRule(rule)
+	if rule == "" || engine == d.engine || strings.Contains(source, dropIn) {
+		return nil
+	}
+	f := failure{what: "cannot use " + d.engine + ": the daemon does not read " + d.path, why: "its rule is " + rule, code: ExitServer}
+	f.fix = install.Sudo("kvctl engine use --config FILE "+client.ShellWord(d.engine)) + ", FILE being that of kvstored --config"
+	return f
 }
 
 // choice is the drop-in that names the engine, and what was there before.
@@ -202,6 +236,16 @@ func (d *choice) library() (string, error) {
 		return "", failure{what: "the configuration of kvstored is wrong: " + err.Error(), why: "nothing was changed", code: ExitServer}
 	}
 	return conf.PathOf(d.engine), nil
+}
+
+// libraryOr is the library's path or, where the configuration does not tell
+// it, a word that stands for it.
+func (d *choice) libraryOr() string {
+	path, err := d.library()
+	if err != nil {
+		return "PATH"
+	}
+	return path
 }
 
 // mayWrite refuses early, and in words, what writing would refuse late.

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +31,10 @@ func (a *app) engineWait() *cobra.Command {
 it, with the keys that were copied, the time, and the longest pause that clients
 had; and what came of it. Where none is under way it tells what came of the last
 one. If that was refused, the reason stands on standard error, and the exit
-status is 3. Interrupting the command does not stop the exchange.`,
+status is 3. Interrupting the command does not stop the exchange.
+
+When the daemon restarts, kvctl connects anew and says so; an exchange that was
+under way has then ended with the old daemon, and the exit status is 3.`,
 		Example: `  sudo kvctl engine reload --wait=false && kvctl engine wait
   kvctl engine wait --timeout 10m
   kvctl --json engine wait`,
@@ -49,34 +54,90 @@ func (a *app) wait(timeout time.Duration) error {
 	if timeout < 0 {
 		return usage("--timeout is a time from now on, as 30s or 10m")
 	}
-	c, err := a.dial()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
 	f := follower{app: a, out: a.out, begun: time.Now()}
+	late := make(chan os.Signal) // closed when the time is up
+	if timeout > 0 {
+		defer time.AfterFunc(timeout, func() { close(late) }).Stop()
+	}
+	c, err := a.dial()
 	for {
-		status, err := askStatus(c)
+		if err == nil {
+			err = f.follow(c, late)
+			_ = c.Close()
+		}
+		if !client.IsLoss(err) {
+			break
+		}
+		c, err = a.reconnect(late, "an exchange that was under way ended with the old daemon")
+		f.broken = f.state
+	}
+	if errors.Is(err, errEnough) {
+		return f.late(timeout)
+	}
+	return err
+}
+
+// follow looks until the exchange ends, with what came of it, or the time is
+// up, with errEnough.
+func (f *follower) follow(c *client.Conn, late <-chan os.Signal) error {
+	for {
+		status, err := lookStatus(c)
 		if err != nil {
 			return err
 		}
-		if ended(status) && f.looks > 0 { // one that was just asked for may not have begun at the first look
-			return a.outcome(status)
+		switch {
+		case ended(status) && f.broken != "":
+			return f.interrupted(status)
+		case ended(status) && f.looks > 0: // one that was just asked for may not have begun at the first look
+			return f.app.outcome(status)
 		}
 		if err := f.look(status); err != nil {
 			return err
 		}
-		if timeout > 0 && time.Since(f.begun) > timeout {
-			return failure{what: "the exchange is still " + status["state"] + " after " + timeout.String(),
-				why: "it goes on", fix: "kvctl engine wait", code: ExitMissing}
+		_ = f.app.out.Flush() // a line for each state, when it comes
+		select {
+		case <-late:
+			return errEnough
+		case <-time.After(lookEvery):
 		}
-		time.Sleep(lookEvery)
 	}
+}
+
+// late says that the time is up.
+func (f *follower) late(timeout time.Duration) error {
+	what := "the exchange is still " + f.state + " after " + timeout.String()
+	if f.state == "" {
+		what = "no answer within " + timeout.String()
+	}
+	return failure{what: what, why: "it goes on", fix: "kvctl engine wait", code: ExitMissing}
+}
+
+// interrupted says that the daemon ended in the middle of the exchange.
+func (f *follower) interrupted(status map[string]string) error {
+	return failure{what: "the exchange ended while it was " + f.broken + ": the daemon restarted",
+		why: status["engine"] + " " + status["version"] + " serves since", fix: "kvctl engine status, then decide", code: ExitServer}
+}
+
+// lookStatus asks for the status on a connection that is not replaced when it
+// is lost.
+func lookStatus(c *client.Conn) (map[string]string, error) {
+	if err := c.Raw("ENGINE", "STATUS"); err != nil {
+		return nil, err
+	}
+	r, err := c.Next()
+	if err != nil {
+		return nil, err
+	}
+	return readStatus(r, r.Err())
 }
 
 // askStatus is ENGINE STATUS as names and values.
 func askStatus(c *client.Conn) (map[string]string, error) {
-	r, err := c.Do("ENGINE", "STATUS")
+	return readStatus(c.Do("ENGINE", "STATUS"))
+}
+
+// readStatus reads the answer to ENGINE STATUS.
+func readStatus(r client.Reply, err error) (map[string]string, error) {
 	if err != nil {
 		return nil, refusal(err)
 	}
@@ -120,6 +181,8 @@ type follower struct {
 	looks int
 	state string
 	told  time.Time
+
+	broken string // the state in which the daemon went away; "": it did not
 }
 
 // stage is what --json prints of an exchange that is under way.

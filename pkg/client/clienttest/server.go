@@ -5,6 +5,7 @@ package clienttest
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -28,6 +29,7 @@ type Server struct {
 	db     map[int]map[string]string // guarded by mu
 	drops  map[string]int            // guarded by mu: connections to break when the command comes
 	engine string                    // guarded by mu: the path of the engine "loaded"
+	state  string                    // guarded by mu: of an exchange of the engine; "" is serving
 	calls  map[string]int            // guarded by mu: how often each command was carried out
 	RESP3  bool                      // set before Start: HELLO 3 is understood
 }
@@ -71,8 +73,8 @@ func (s *Server) CloseConnections() {
 	}
 }
 
-// Drop breaks the connection for each of the next n commands called name,
-// which are not carried out.
+// Drop breaks the connection for each of the next n commands called name, or
+// "NAME SUBCOMMAND", which are not carried out.
 func (s *Server) Drop(name string, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,6 +203,10 @@ func (s *Server) answer(c *conn, args []string) bool {
 	}
 	if name == "QUIT" {
 		c.line("+OK")
+		return false
+	}
+	if len(args) > 1 && s.drops[name+" "+strings.ToUpper(args[1])] > 0 {
+		s.drops[name+" "+strings.ToUpper(args[1])]--
 		return false
 	}
 	s.calls[name]++
@@ -369,8 +375,12 @@ func info(_ *Server, c *conn, _ []string) {
 	c.bulk(text)
 }
 
-// control changes how the server behaves: TEST DROP command n; TEST DB n.
+// control changes how the server behaves: TEST DROP command n; TEST STATE name,
+// of an exchange of the engine.
 func control(s *Server, c *conn, args []string) {
+	if strings.EqualFold(args[1], "STATE") {
+		s.state = args[2]
+	}
 	if strings.EqualFold(args[1], "DROP") {
 		s.drops[strings.ToUpper(args[2])], _ = strconv.Atoi(args[3])
 	}
@@ -449,7 +459,7 @@ func library(path string) (name, version string, ok bool) {
 func (s *Server) status() []string {
 	name, version, _ := library(s.engine)
 	return []string{
-		"state", "serving", "engine", name, "version", version, "abi", "1", "format", name + "/1",
+		"state", cmp.Or(s.state, "serving"), "engine", name, "version", version, "abi", "1", "format", name + "/1",
 		"path", s.engine, "sha256", strings.Repeat("ab", 32), "capabilities", "delete expiry spaces",
 		"generation", "1", "loaded_at", "2026-11-23T18:00:00Z", "disk", "changed", "rule", s.rule(),
 		"keys", "1234567", "memory", "123456789", "pins", "0", "swaps", "2", "refused", "1",
