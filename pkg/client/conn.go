@@ -325,6 +325,9 @@ func (c *Conn) preamble() error {
 	if c.nc == nil {
 		return net.ErrClosed
 	}
+	if err := c.in.skipBody(); err != nil { // what nobody read of a Body
+		return err
+	}
 	for {
 		head, err := c.in.r.Peek(1)
 		if err != nil {

@@ -432,3 +432,77 @@ func TestDeadlineIsNotALoss(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A string above the limit is read while it arrives, and what is left of it is
+// passed over; a connection that breaks in its middle is told of.
+func TestReceiveUpTo(t *testing.T) {
+	s, c := start(t, client.Options{RESP3: true})
+	for _, args := range [][]string{{"BIG", "100"}, {"BIG", "3000000"}, {"GET", "nobody"}, {"BIG", "3000000"}, {"PING"}} {
+		if err := c.Send(args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if r, body, err := c.ReceiveUpTo(100); err != nil || body != nil || len(r.Bytes) != 100 {
+		t.Errorf("a short one: %d bytes, %v, %v", len(r.Bytes), body, err)
+	}
+	_, body, err := c.ReceiveUpTo(100)
+	if err != nil || body == nil || body.N != 3_000_000 {
+		t.Fatal(body, err)
+	}
+	if n, err := io.Copy(io.Discard, body); n != 3_000_000 || err != nil {
+		t.Errorf("%d bytes: %v", n, err)
+	}
+	if r, body, err := c.ReceiveUpTo(100); err != nil || body != nil || !r.IsNil() {
+		t.Errorf("nothing: %v, %v, %v", r, body, err)
+	}
+	if _, body, err = c.ReceiveUpTo(100); err != nil || body == nil {
+		t.Fatal(body, err)
+	}
+	if _, err := io.ReadFull(body, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := c.Receive(); err != nil || r.Text() != "PONG" {
+		t.Errorf("behind one that was left: %v, %v", r, err)
+	}
+	if err := errors.Join(c.Send("RAW", `$5000\nxxx`), c.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	if _, body, err = c.ReceiveUpTo(100); err != nil || body == nil {
+		t.Fatal(body, err)
+	}
+	s.CloseConnections()
+	var lost *client.LostError
+	if _, err := io.Copy(io.Discard, body); !errors.As(err, &lost) || !lost.Midway {
+		t.Errorf("a connection that broke: %v", err)
+	}
+}
+
+// A bulk load gives up the command that is not whole, and knows what became of
+// those before it.
+func TestPipeGivesUp(t *testing.T) {
+	_, c := start(t, client.Options{})
+	p, err := c.NewPipe(func(int64, *client.ServerError) { t.Error("a refusal") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"a", "b"} {
+		if err := p.SendCommand([]byte("SET"), []byte(key), []byte("1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Part(func(w io.Writer) error {
+		_, err := io.WriteString(w, "*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$5000\r\nxxx")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Finish(); err != nil || p.Answered() < 2 {
+		t.Errorf("%d answered, %v", p.Answered(), err)
+	}
+	if r := do(t, c, "MGET", "a", "b", "c"); r.Items[1].Text() != "1" || !r.Items[2].IsNil() {
+		t.Errorf("%v", r)
+	}
+}

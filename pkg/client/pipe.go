@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 // pipeBuffer is what Pipe gathers before it writes.
@@ -20,6 +22,7 @@ type Pipe struct {
 	nc   net.Conn
 	out  *bufio.Writer
 	sent int64
+	part bool // a command was begun that is not whole
 
 	answered atomic.Int64
 	goal     atomic.Int64 // how many replies are to come in all; -1: not known yet
@@ -48,7 +51,16 @@ func (c *Conn) NewPipe(onError func(n int64, err *ServerError)) (*Pipe, error) {
 func (p *Pipe) Send(wire []byte, n int64) error {
 	p.sent += n
 	_, err := p.out.Write(wire)
+	p.part = p.part && err != nil
 	return err
+}
+
+// Part begins a command that is too long to be held: write puts out the
+// beginning of its wire form, and Send, with the rest, makes it whole. After a
+// command that is not made whole there can only be Finish.
+func (p *Pipe) Part(write func(io.Writer) error) error {
+	p.part = true
+	return write(p.out)
 }
 
 // SendCommand writes one command.
@@ -65,8 +77,12 @@ func (p *Pipe) Sent() int64 { return p.sent }
 // Answered is how many replies came; it may be asked from any goroutine.
 func (p *Pipe) Answered() int64 { return p.answered.Load() }
 
-// Finish sends the rest, waits for all replies and closes the connection.
+// Finish sends the rest, waits for all replies and closes the connection. A
+// command that is not whole is given up: the server forgets it.
 func (p *Pipe) Finish() error {
+	if p.part {
+		return p.giveUp()
+	}
 	p.goal.Store(p.sent + 1)
 	err := p.Send([]byte("*1\r\n$4\r\nPING\r\n"), 1) // ends the reader's waiting
 	if err == nil {
@@ -84,6 +100,35 @@ func (p *Pipe) Finish() error {
 		return &PipeError{Sent: p.sent, Answered: min(p.answered.Load(), p.sent), Err: err}
 	}
 	p.sent--
+	return nil
+}
+
+// withheld is how long no reply comes until a server that waits for the rest of
+// a command is told that there is none.
+const withheld = 200 * time.Millisecond
+
+// giveUp waits for the replies to what was sent whole.
+func (p *Pipe) giveUp() error {
+	err := p.out.Flush()
+	last, since := p.answered.Load(), time.Now()
+	for err == nil && p.answered.Load() < p.sent {
+		select {
+		case err = <-p.done:
+			p.done <- err
+		case <-time.After(time.Millisecond):
+		}
+		if n := p.answered.Load(); n != last {
+			last, since = n, time.Now()
+		} else if half, ok := p.nc.(interface{ CloseWrite() error }); ok && time.Since(since) > withheld {
+			_ = half.CloseWrite() // the connection may be gone, as the reader will see
+		}
+	}
+	_ = p.nc.Close()
+	<-p.done
+	p.conn.fail()
+	if n := p.answered.Load(); n < p.sent {
+		return &PipeError{Sent: p.sent, Answered: n, Err: err}
+	}
 	return nil
 }
 

@@ -211,10 +211,15 @@ func (s *Stream) reply(depth int) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
+	return s.rest(t, depth)
+}
+
+// rest reads what follows the head of an element.
+func (s *Stream) rest(t Token, depth int) (r Reply, err error) {
 	if depth > maxDepth {
 		return Reply{}, &ProtocolError{"nested too deeply"}
 	}
-	r := Reply{Kind: t.Kind}
+	r = Reply{Kind: t.Kind}
 	switch {
 	case t.Kind.aggregate():
 		r.Items = make([]Reply, 0, min(t.N, 1024))

@@ -284,7 +284,7 @@ func (d *choice) write() error {
 		return d.refused(err)
 	}
 	text := "# written by: kvctl engine use " + d.engine + "\nEngine=" + d.engine + "\n"
-	if err := replaceFile(d.path, []byte(text)); err != nil {
+	if err := replaceFile(d.path, []byte(text), 0o644); err != nil {
 		return d.refused(err)
 	}
 	return nil
@@ -294,7 +294,7 @@ func (d *choice) write() error {
 func (d *choice) restore() error {
 	err := os.Remove(d.path)
 	if d.had {
-		err = replaceFile(d.path, d.before)
+		err = replaceFile(d.path, d.before, 0o644)
 	}
 	if err != nil {
 		return failure{what: "cannot put back " + d.path + ": " + err.Error(), why: "the library was refused", fix: "remove the file, or name the old engine in it", code: ExitServer}
@@ -304,7 +304,7 @@ func (d *choice) restore() error {
 
 // replaceFile gives path a new content by one rename, so that a crash leaves
 // the old one or the new one.
-func replaceFile(path string, data []byte) error {
+func replaceFile(path string, data []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".kvctl-*")
 	if err != nil {
 		return err
@@ -312,7 +312,7 @@ func replaceFile(path string, data []byte) error {
 	defer os.Remove(f.Name()) // fails once it is renamed
 	_, err = f.Write(data)
 	if err == nil {
-		err = f.Chmod(0o644)
+		err = f.Chmod(mode)
 	}
 	if err == nil {
 		err = f.Sync()

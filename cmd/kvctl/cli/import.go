@@ -2,9 +2,11 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +20,8 @@ type importer struct {
 	from   string
 	resume bool
 	verify bool
+	piped  bool // by --pipe
+	spool  spool
 }
 
 // importCommand loads keys.
@@ -43,8 +47,14 @@ Mistakes in the file end the load. How far it came stands in FILE.kvctl-resume
 (kvctl-import.kvctl-resume with --from), from where --resume goes on; commands
 at the break may then be carried out twice.
 
-The number of keys and the checksum at the end of an export are compared;
---verify reads every key back, too.`,
+The number of keys and the checksum that kvctl export keeps with what it writes
+are compared: in the last line of JSON lines, in the ECHO at the end of commands,
+in FILE.sha256 beside CSV. What came without is loaded, and the last line that is
+printed says that nothing was compared. --verify reads every key back, too; of
+commands only those of an export can be.
+
+Long values go through in pieces; what of them must be read twice and comes on a
+pipe is kept in a file in $TMPDIR or /var/tmp meanwhile.`,
 		Example: `  kvctl import dump.jsonl
   kvctl import --format csv < users.csv
   kvctl import --from redis://localhost:6379/0 --verify
@@ -71,11 +81,12 @@ The number of keys and the checksum at the end of an export are compared;
 
 // pipe loads commands from standard input: kvctl --pipe.
 func (a *app) pipeMode() error {
-	return (&importer{app: a, format: formatRESP}).run(nil)
+	return (&importer{app: a, format: formatRESP, piped: true}).run(nil)
 }
 
 // run loads from what was named.
 func (i *importer) run(args []string) error {
+	defer i.spool.close()
 	switch {
 	case i.from != "" && (len(args) > 0 || i.format != ""):
 		return usage("import: --from takes neither a file nor --format")
@@ -100,7 +111,7 @@ func (i *importer) stream() error {
 	if i.format == "" {
 		i.format = guess(in)
 	}
-	return i.load(i.source(in, resumption{}), 0, "", nil)
+	return i.load(i.source(in, nil, resumption{}), 0, "", nil)
 }
 
 // guess tells the format from the first bytes.
@@ -114,16 +125,26 @@ func guess(in *bufio.Reader) string {
 	}
 }
 
-// source reads in, from the place that r says.
-func (i *importer) source(in *bufio.Reader, r resumption) source {
-	from := reading{in: in, offset: r.Offset, lines: r.Lines, sum: sum{r.Keys, r.Total}}
+// source reads in, which reads file if that can be read twice, from the place
+// that r says.
+func (i *importer) source(in *bufio.Reader, file *os.File, r resumption) source {
+	from := reading{in: in, file: file, spool: &i.spool, offset: r.Offset, lines: r.Lines, sum: sum{r.Keys, r.Total}}
 	switch i.format {
 	case formatJSON:
 		return &jsonSource{from}
 	case formatCSV:
-		return newCSVSource(from, r.Columns)
+		s := newCSVSource(from, r.Columns)
+		if file != nil {
+			s.want = claimBeside(file.Name())
+		}
+		return s
 	}
-	return &respSource{reading: from}
+	s := &respSource{reading: from, open: r.Exports, ours: r.Exports > 0 || r.Claimed != nil}
+	if s.want = r.Claimed; s.want != nil {
+		s.want.where = inLastCommand
+		s.export, _ = s.want.sum()
+	}
+	return s
 }
 
 // file loads a file.
@@ -146,7 +167,7 @@ func (i *importer) file(path string) error {
 	notes := path + ".kvctl-resume"
 	var r resumption
 	if i.resume {
-		if r, err = readResumption(notes, "import"); err != nil {
+		if r, err = readResumption(notes, i.job()); err != nil {
 			return err
 		}
 		if r.Size != info.Size() || r.Modified != info.ModTime().UnixNano() {
@@ -161,19 +182,31 @@ func (i *importer) file(path string) error {
 	if i.format == "" {
 		i.format = guess(in)
 	}
-	src := i.source(in, r)
+	if !info.Mode().IsRegular() {
+		return i.load(i.source(in, nil, r), 0, path, nil)
+	}
+	src := i.source(in, f, r)
 	save := func(m mark) error {
-		r := resumption{Job: "import", Format: i.format, Size: info.Size(), Modified: info.ModTime().UnixNano(),
-			Offset: m.offset, Lines: m.lines, Keys: m.sum.keys, Total: m.sum.total}
+		r := resumption{Job: i.job(), Format: i.format, Size: info.Size(), Modified: info.ModTime().UnixNano(),
+			Offset: m.offset, Lines: m.lines, Keys: m.sum.keys, Total: m.sum.total, Exports: m.exports, Claimed: m.claimed}
 		if s, ok := src.(*csvSource); ok {
 			r.Columns = s.columns
 		}
 		return r.write(notes)
 	}
-	if !info.Mode().IsRegular() {
-		save = nil
-	}
 	return i.load(src, info.Size(), path, save)
+}
+
+// job names a load in its state file.
+func (i *importer) job() string {
+	job := "import"
+	if i.from != "" {
+		job += " --from " + withoutPassword(i.from)
+	}
+	if i.app.db != 0 {
+		job += " into " + strconv.Itoa(i.app.db)
+	}
+	return job
 }
 
 // load runs the loader and says what came of it.
@@ -190,6 +223,11 @@ func (i *importer) load(src source, total int64, path string, save func(mark) er
 		l.unit = src.unit
 	case *jsonSource, *csvSource:
 		l.unit = func() string { return "line" }
+	}
+	if save != nil { // at once, or what an earlier load has left would be taken for its state
+		if err := l.begin(); err != nil {
+			return err
+		}
 	}
 	result, err := l.run(c, total)
 	if err != nil {
@@ -226,23 +264,23 @@ func (i *importer) notes(path string) string {
 func (i *importer) check(src source, result *loadResult, path string) error {
 	got, want := src.totals()
 	if want != nil {
-		if got.keys != want.Keys || got.String() != want.Checksum {
+		if !want.holds(got) {
 			return failure{
-				what: fmt.Sprintf("%s does not hold what its last line says: %d keys with checksum %s, not %d with %s", path, got.keys, got, want.Keys, want.Checksum),
+				what: cmp.Or(path, "the input") + " does not hold what " + want.where + " says: " + want.differs(got),
 				why:  "it was changed or cut since it was written; what it has was loaded",
-				fix:  "export it again", code: ExitServer,
+				fix:  "export it again" + within("; if the change was meant: rm ", beside(want.where), ""), code: ExitServer,
 			}
 		}
-		result.Verified = true
+		result.Verified, result.Checked = true, "count and checksum are those of "+want.where
 	}
 	if !i.verify {
 		return nil
 	}
-	ok, err := i.compare(src, path)
+	ok, err := i.compare(path)
 	if err != nil {
 		return err
 	}
-	result.Verified = ok
+	result.Verified, result.Checked = ok, strings.TrimPrefix(result.Checked+"; every key read back", "; ")
 	return nil
 }
 
@@ -254,9 +292,9 @@ func (i *importer) say(r loadResult) error {
 			return err
 		}
 	} else {
-		line := fmt.Sprintf("%s commands in %s", grouped(r.Commands), seconds(r.Seconds))
-		if r.Seconds > 0 {
-			line += fmt.Sprintf(" (%s/s)", grouped(int64(float64(r.Commands)/r.Seconds)))
+		line := fmt.Sprintf("%s in %s", counted(r.Commands, "command"), seconds(r.Seconds))
+		if rate := float64(r.Commands) / max(r.Seconds, 0.001); rate >= 1 {
+			line += fmt.Sprintf(" (%s/s)", grouped(int64(rate)))
 		}
 		if r.Failed > 0 {
 			line += ", refused: " + grouped(r.Failed)
@@ -267,8 +305,11 @@ func (i *importer) say(r loadResult) error {
 		if r.Checksum != "" {
 			line += ", checksum " + r.Checksum
 		}
-		if r.Verified {
-			line += ", verified"
+		switch {
+		case r.Verified:
+			line += ", verified: " + r.Checked
+		case !i.piped:
+			line += ", not verified: " + i.unchecked()
 		}
 		fmt.Fprintln(a.out, line)
 	}
@@ -278,13 +319,24 @@ func (i *importer) say(r loadResult) error {
 	return nil
 }
 
+// unchecked says why nothing was compared.
+func (i *importer) unchecked() string {
+	switch {
+	case i.from != "":
+		return "--verify reads every key back"
+	case i.format == formatRESP:
+		return "no export of kvctl"
+	}
+	return "the input has no checksum; --verify reads every key back"
+}
+
 // seconds writes a time for people.
 func seconds(s float64) string {
 	return time.Duration(s * float64(time.Second)).Round(time.Millisecond).String()
 }
 
 // compare reads every record again and asks the daemon for its key.
-func (i *importer) compare(_ source, path string) (bool, error) {
+func (i *importer) compare(path string) (bool, error) {
 	var src source
 	if i.from != "" {
 		again, _, err := i.dialSource("0")
@@ -299,15 +351,16 @@ func (i *importer) compare(_ source, path string) (bool, error) {
 			return false, failure{what: "cannot read " + errText(err), code: ExitUsage}
 		}
 		defer f.Close()
-		src = i.source(bufio.NewReaderSize(f, 256<<10), resumption{})
-	}
-	if _, ok := src.(*respSource); ok {
-		return false, usage("import: --verify needs JSON lines or CSV: what commands leave behind is not known")
+		src = i.source(bufio.NewReaderSize(f, 256<<10), f, resumption{})
 	}
 	c, err := i.app.dial()
 	if err != nil {
 		return false, err
 	}
 	defer c.Close()
-	return verifyAll(c, src)
+	ok, err := verifyAll(c, src)
+	if resp, is := src.(*respSource); is && err == nil && !resp.ours {
+		return false, usage("import: --verify needs what kvctl export wrote: what other commands leave behind is not known")
+	}
+	return ok, err
 }

@@ -36,7 +36,7 @@ func (s *redisSource) cursor() string { return s.behind }
 func (s *redisSource) place() (int64, int64) { return s.lines, s.lines }
 
 // totals are those of the steps that are whole: from there a load is resumed.
-func (s *redisSource) totals() (sum, *jsonTotals) { return s.whole, nil }
+func (s *redisSource) totals() (sum, *claim) { return s.whole, nil }
 
 // next gives a part of the keys of one step.
 func (s *redisSource) next(b []byte) ([]byte, int64, error) {
@@ -49,8 +49,11 @@ func (s *redisSource) next(b []byte) ([]byte, int64, error) {
 			return b, 0, err
 		}
 	}
-	keys := s.parts.next()
+	keys, large := s.parts.next()
 	s.lines += int64(len(keys))
+	if large {
+		return s.large(b, keys[0])
+	}
 	records, skipped, err := fetch(s.conn, keys)
 	if err != nil {
 		return b, 0, fromSource(err)
@@ -61,10 +64,78 @@ func (s *redisSource) next(b []byte) ([]byte, int64, error) {
 		b = appendSet(b, record)
 	}
 	s.given = records
+	s.done()
+	return b, int64(len(records)), nil
+}
+
+// done notes that a step is whole, if it is.
+func (s *redisSource) done() {
 	if len(s.parts.keys) == 0 {
 		s.behind, s.whole = s.at, s.sum
 	}
-	return b, int64(len(records)), nil
+}
+
+// large gives a key whose value is too long to be held.
+func (s *redisSource) large(b []byte, key client.Reply) ([]byte, int64, error) {
+	r, ok, err := fetchLong(s.conn, key)
+	if err != nil {
+		return b, 0, fromSource(err)
+	}
+	if !ok {
+		s.done()
+		return b, 0, nil
+	}
+	b, n, err := s.give(b, r)
+	if r.long == nil { // it has become shorter
+		s.done()
+	}
+	return b, n, err
+}
+
+// rest passes on a long value.
+func (s *redisSource) rest() func(io.Writer) ([]byte, error) {
+	rest := s.reading.rest()
+	if rest == nil {
+		return nil
+	}
+	return func(w io.Writer) ([]byte, error) {
+		end, err := rest(w)
+		var lost *client.LostError
+		if errors.As(err, &lost) {
+			return nil, fromSource(err)
+		} else if err != nil {
+			return nil, err
+		}
+		s.done()
+		return end, nil
+	}
+}
+
+// fetchLong asks for one key whose value is long; ok is false if it is gone.
+func fetchLong(c *client.Conn, key client.Reply) (r record, ok bool, err error) {
+	name := string(key.Bytes)
+	if err := errors.Join(c.Send("PTTL", name), c.Send("GET", name), c.Flush()); err != nil {
+		return r, false, err
+	}
+	ttl, err := c.Receive()
+	if err != nil {
+		return r, false, err
+	}
+	value, body, err := c.ReceiveUpTo(longValue)
+	if err != nil {
+		return r, false, err
+	}
+	if body == nil && value.IsNil() || ttl.Int == -2 || ttl.Int == 0 {
+		return r, false, nil
+	}
+	r = record{key: key.Bytes, value: value.Bytes}
+	if body != nil {
+		r.long, r.size = body, body.N
+	}
+	if ttl.Int > 0 {
+		r.expires = time.Now().UnixMilli() + ttl.Int
+	}
+	return r, true, nil
 }
 
 // step asks for the keys of the next step.
@@ -92,6 +163,10 @@ func fromSource(err error) error {
 	var refused *client.ServerError
 	if errors.As(err, &refused) {
 		return failure{what: "the source answered: " + refused.Error(), code: ExitServer}
+	}
+	var told failure
+	if errors.As(err, &told) {
+		return err
 	}
 	return failure{what: "the source: " + err.Error(), why: "the connection to the source was lost", code: ExitConnect}
 }
@@ -134,79 +209,6 @@ func fetch(c *client.Conn, keys []client.Reply) (records []record, skipped int64
 	return records, skipped, nil
 }
 
-// verify compares records with the keys of a server; times of expiry may
-// differ by what it takes to ask twice.
-func verify(c *client.Conn, records []record) error {
-	for _, r := range records {
-		if err := errors.Join(c.Send("GET", string(r.key)), c.Send("PTTL", string(r.key))); err != nil {
-			return err
-		}
-	}
-	if err := c.Flush(); err != nil {
-		return err
-	}
-	for _, r := range records {
-		value, err := c.Receive()
-		if err != nil {
-			return err
-		}
-		ttl, err := c.Receive()
-		if err != nil {
-			return err
-		}
-		if what := differs(r, value, ttl.Int); what != "" {
-			return failure{what: "verify: " + quote(r.key) + " " + what, why: "it was changed during the load, or the load is not whole", fix: "run the import again", code: ExitServer}
-		}
-	}
-	return nil
-}
-
-// expiryDrift is how far times of expiry may lie apart: one of them was told
-// as what is left to live.
-const expiryDrift = 5 * time.Second
-
-// differs says how a key differs from its record; empty if it does not.
-func differs(r record, value client.Reply, ttl int64) string {
-	left := r.expires - time.Now().UnixMilli()
-	near := func(ms int64) bool { return ms < expiryDrift.Milliseconds() && ms > -expiryDrift.Milliseconds() }
-	switch {
-	case value.IsNil() && r.expires != 0 && left < expiryDrift.Milliseconds():
-		return ""
-	case value.IsNil():
-		return "is missing"
-	case string(value.Bytes) != string(r.value):
-		return "has another value"
-	case r.expires == 0 && ttl != -1, r.expires != 0 && !near(ttl-left):
-		return "expires at another time"
-	}
-	return ""
-}
-
-// verifyAll compares the records of src with the daemon's keys.
-func verifyAll(c *client.Conn, src source) (bool, error) {
-	var batch []record
-	bytes := 0
-	for {
-		_, _, err := src.next(nil)
-		if err != nil && err != io.EOF {
-			return false, err
-		}
-		for _, r := range src.records() {
-			batch = append(batch, r)
-			bytes += len(r.value)
-		}
-		if len(batch) >= 256 || bytes > atOnce || err == io.EOF {
-			if err := verify(c, batch); err != nil {
-				return false, err
-			}
-			batch, bytes = batch[:0], 0
-		}
-		if err == io.EOF {
-			return true, nil
-		}
-	}
-}
-
 // copy loads from another server.
 func (i *importer) copy() error {
 	notes := i.notes("")
@@ -214,7 +216,7 @@ func (i *importer) copy() error {
 	var r resumption
 	if i.resume {
 		var err error
-		if r, err = readResumption(notes, "import --from "+withoutPassword(i.from)); err != nil {
+		if r, err = readResumption(notes, i.job()); err != nil {
 			return err
 		}
 		cursor = r.Cursor
@@ -227,7 +229,7 @@ func (i *importer) copy() error {
 	src.lines, src.sum = r.Lines, sum{r.Keys, r.Total}
 	src.whole = src.sum
 	save := func(m mark) error {
-		return resumption{Job: "import --from " + withoutPassword(i.from), Cursor: m.cursor, Lines: m.lines, Keys: m.sum.keys, Total: m.sum.total}.write(notes)
+		return resumption{Job: i.job(), Cursor: m.cursor, Lines: m.lines, Keys: m.sum.keys, Total: m.sum.total}.write(notes)
 	}
 	return i.load(src, total, "", save)
 }

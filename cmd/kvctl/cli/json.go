@@ -24,6 +24,9 @@ func (p *printer) json(head client.Token) error {
 
 // jsonTop writes the outermost object.
 func (p *printer) jsonTop(head client.Token) error {
+	if isLong(head) {
+		return p.jsonLong(head, 0, true)
+	}
 	if text, ok, err := p.jsonText(head); err != nil {
 		return err
 	} else if ok {
@@ -70,8 +73,43 @@ func (p *printer) jsonString(text []byte, depth int) {
 	p.write("," + p.fresh(depth+1) + `"encoding":` + p.gap() + `"` + encoding + `"` + p.fresh(depth) + "}")
 }
 
+// isLong reports whether an element is a string too long to be held.
+func isLong(head client.Token) bool {
+	return (head.Kind == client.Bulk || head.Kind == client.Verbatim) && head.N > longValue
+}
+
+// jsonLong writes a string that is not held; object says that text, too, is in
+// an object with its encoding.
+func (p *printer) jsonLong(head client.Token, depth int, object bool) error {
+	if err := p.skipFormat(head); err != nil {
+		return err
+	}
+	var spool spool
+	defer spool.close()
+	text, all, err := spool.decide(p.s, &textCheck{})
+	if err != nil {
+		return err
+	}
+	encoding := "utf-8"
+	if text {
+		all = &rewriter{in: all, change: appendJSONPiece}
+	} else {
+		encoding, object = "base64", true
+		all = toBase64(all)
+	}
+	begin, tail := `"`, `"`
+	if object {
+		begin = "{" + p.fresh(depth+1) + `"value":` + p.gap() + begin
+		tail += "," + p.fresh(depth+1) + `"encoding":` + p.gap() + `"` + encoding + `"` + p.fresh(depth) + "}"
+	}
+	return around(p.app.out, []byte(begin), all, []byte(tail))
+}
+
 // jsonValue writes any element as the value of something.
 func (p *printer) jsonValue(head client.Token, depth int) error {
+	if isLong(head) {
+		return p.jsonLong(head, depth, false)
+	}
 	if text, ok, err := p.jsonText(head); err != nil {
 		return err
 	} else if ok && utf8.Valid(text) {
@@ -161,29 +199,10 @@ func (p *printer) jsonDouble(text string) {
 	p.write(strconv.FormatFloat(f, 'g', -1, 64))
 }
 
-// jsonQuoted writes valid UTF-8 as a string of JSON, piece by piece.
+// jsonQuoted writes valid UTF-8 as a string of JSON.
 func (p *printer) jsonQuoted(text []byte) {
-	const hex = "0123456789abcdef"
-	out := p.app.out
-	_ = out.WriteByte('"')
-	begin := 0
-	for i, c := range text {
-		if c >= ' ' && c != '"' && c != '\\' && c != 0x7f {
-			continue
-		}
-		_, _ = out.Write(text[begin:i])
-		begin = i + 1
-		_ = out.WriteByte('\\')
-		if at := strings.IndexByte("\"\\\n\r\t\b\f", c); at >= 0 {
-			_ = out.WriteByte("\"\\nrtbf"[at])
-			continue
-		}
-		p.write("u00")
-		_ = out.WriteByte(hex[c>>4])
-		_ = out.WriteByte(hex[c&15])
-	}
-	_, _ = out.Write(text[begin:])
-	_ = out.WriteByte('"')
+	b := append(p.app.out.AvailableBuffer(), '"')
+	_, _ = p.app.out.Write(append(appendJSONPiece(b, text), '"'))
 }
 
 // fresh begins a new line at a depth on a terminal, nothing on a pipe.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +28,8 @@ type mark struct {
 	line             int64 // where the last of the n begins
 	sum              sum
 	cursor           string
+	exports          int64 // see resumption
+	claimed          *claim
 }
 
 // loader brings a source into the daemon.
@@ -55,6 +56,7 @@ type loadResult struct {
 	Skipped  int64   `json:"skipped,omitempty"`
 	Checksum string  `json:"checksum,omitempty"`
 	Verified bool    `json:"verified"`
+	Checked  string  `json:"checked"`
 	Seconds  float64 `json:"seconds"`
 }
 
@@ -91,6 +93,25 @@ func (l *loader) run(c *client.Conn, total int64) (loadResult, error) {
 	return result, err
 }
 
+// begin saves the place where the load begins.
+func (l *loader) begin() error {
+	offset, lines := l.src.place()
+	got, _ := l.src.totals()
+	m := mark{offset: offset, lines: lines, sum: got}
+	l.where(&m)
+	return l.save(m)
+}
+
+// where notes of the source what only some have.
+func (l *loader) where(m *mark) {
+	if at, ok := l.src.(interface{ cursor() string }); ok {
+		m.cursor = at.cursor()
+	}
+	if s, ok := l.src.(*respSource); ok {
+		m.exports, m.claimed = s.open, s.want
+	}
+}
+
 // interrupted is errInterrupted if a signal has come.
 func interrupted(stop <-chan os.Signal) error {
 	select {
@@ -121,11 +142,9 @@ func (l *loader) feed(stop <-chan os.Signal) error {
 			}
 		}
 		wire, n, err := l.src.next(buf[:0])
-		l.step(n) // before it is sent, or its refusal may come first
-		if n > 0 {
-			if err := l.pipe.Send(wire, n); err != nil {
-				return err
-			}
+		rest := l.src.rest()
+		if sendErr := l.send(wire, n, rest); sendErr != nil {
+			return sendErr
 		}
 		if cap(wire) <= 1<<20 {
 			buf = wire
@@ -135,7 +154,7 @@ func (l *loader) feed(stop <-chan os.Signal) error {
 		} else if err != nil {
 			return err
 		}
-		if turn%256 != 0 {
+		if turn%256 != 0 && rest == nil {
 			continue
 		}
 		if err := interrupted(stop); err != nil {
@@ -148,6 +167,39 @@ func (l *loader) feed(stop <-chan os.Signal) error {
 			}
 		}
 	}
+}
+
+// send sends n commands; what is left of the last one goes through in pieces.
+func (l *loader) send(wire []byte, n int64, rest func(io.Writer) ([]byte, error)) error {
+	if rest != nil {
+		var end []byte
+		if err := l.pipe.Part(func(w io.Writer) (err error) {
+			if _, err = w.Write(wire); err == nil {
+				end, err = rest(&counter{w, &l.bytes})
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+		wire = end
+	}
+	l.step(n) // before it is sent, or its refusal may come first
+	if n == 0 {
+		return nil
+	}
+	return l.pipe.Send(wire, n)
+}
+
+// counter counts what passes through it.
+type counter struct {
+	w io.Writer
+	n *atomic.Int64
+}
+
+// Write passes it on.
+func (c *counter) Write(b []byte) (int, error) {
+	c.n.Add(int64(len(b)))
+	return c.w.Write(b)
 }
 
 // step notes where the source is behind the n commands that are sent next, as
@@ -170,9 +222,7 @@ func (l *loader) note(n int64) {
 	offset, lines := l.src.place()
 	got, _ := l.src.totals()
 	m := mark{n: l.pipe.Sent() + n, offset: offset, lines: lines, sum: got, line: l.src.began()}
-	if at, ok := l.src.(interface{ cursor() string }); ok {
-		m.cursor = at.cursor()
-	}
+	l.where(&m)
 	answered := l.pipe.Answered()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -226,45 +276,6 @@ func (l *loader) keep() error {
 	m := l.marks[max(i-1, 0)]
 	l.mu.Unlock()
 	return l.save(m)
-}
-
-// resumption is the file that says how far a load or an export came.
-type resumption struct {
-	Job      string         `json:"job"`
-	Format   string         `json:"format,omitempty"`
-	Size     int64          `json:"size,omitempty"`
-	Modified int64          `json:"modified,omitempty"`
-	Offset   int64          `json:"offset"`
-	Lines    int64          `json:"lines"`
-	Cursor   string         `json:"cursor,omitempty"`
-	Keys     int64          `json:"keys"`
-	Total    uint64         `json:"total"`
-	Columns  map[string]int `json:"columns,omitempty"`
-}
-
-// readResumption reads such a file.
-func readResumption(path, job string) (resumption, error) {
-	var r resumption
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return r, failure{what: "nothing to resume: " + errText(err), why: "the state file of a load that broke off is missing", fix: "run it without --resume", code: ExitUsage}
-	}
-	if err := json.Unmarshal(data, &r); err != nil || r.Job != job {
-		return r, failure{what: "cannot resume: " + path + " is not the state of this job", fix: "remove " + path + " and run it without --resume", code: ExitUsage}
-	}
-	return r, nil
-}
-
-// write replaces the file as a whole.
-func (r resumption) write(path string) error {
-	data, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".new", append(data, '\n'), 0o600); err != nil {
-		return failure{what: "cannot write " + path + ": " + errText(err), code: ExitUsage}
-	}
-	return os.Rename(path+".new", path)
 }
 
 // errText is the cause of a file's error without the path, in small letters.

@@ -249,6 +249,15 @@ func (p *printer) quoted(n int64) error {
 	return nil
 }
 
+// abridged is text in quotes; of a long one the beginning and its size.
+func (a *app) abridged(text []byte) string {
+	if len(text) <= shown {
+		return quote(text)
+	}
+	note := fmt.Sprintf("(%s; %s shown)", size(int64(len(text))), size(shown))
+	return quote(wholeRunes(text[:shown])) + "… " + a.style(true, "2", note)
+}
+
 // wholeRunes cuts off the beginning of a character at the end.
 func wholeRunes(text []byte) []byte {
 	for back := 1; back < utf8.UTFMax && back <= len(text); back++ {

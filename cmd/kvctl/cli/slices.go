@@ -11,7 +11,7 @@ import (
 const atOnce = 4 << 20
 
 // slicer parts keys so that the values of each part are at most atOnce bytes,
-// or one value: a Redis gathers all replies that were asked for.
+// or one long value: a Redis gathers all replies that were asked for.
 type slicer struct {
 	keys    []client.Reply
 	lengths []int64 // of the values, as they were
@@ -42,14 +42,18 @@ func newSlicer(c *client.Conn, keys []client.Reply) (s slicer, others int64, err
 	return s, others, nil
 }
 
-// next takes the next part; empty at the end.
-func (s *slicer) next() []client.Reply {
+// next takes the next part; empty at the end. large says that it is one key
+// whose value is too long to be held.
+func (s *slicer) next() (part []client.Reply, large bool) {
+	if len(s.keys) > 0 && s.lengths[0] > longValue {
+		part, s.keys, s.lengths = s.keys[:1], s.keys[1:], s.lengths[1:]
+		return part, true
+	}
 	n, bytes := 0, int64(0)
-	for n < len(s.keys) && (n == 0 || bytes+s.lengths[n] <= atOnce) {
+	for n < len(s.keys) && s.lengths[n] <= longValue && bytes+s.lengths[n] <= atOnce {
 		bytes += s.lengths[n]
 		n++
 	}
-	part := s.keys[:n]
-	s.keys, s.lengths = s.keys[n:], s.lengths[n:]
-	return part
+	part, s.keys, s.lengths = s.keys[:n], s.keys[n:], s.lengths[n:]
+	return part, false
 }

@@ -61,6 +61,7 @@ failure: it prints an empty line.
 			{"XDG_RUNTIME_DIR", "without either, kvstored/kvstored.sock in it is used if it exists: the daemon of this user"},
 			{"KVCTL_PAGER, PAGER", "the pager for long answers on a terminal; cat means none"},
 			{"KVCTL_HISTORY", "the file of the shell's lines; empty: none"},
+			{"TMPDIR", "where long values are kept while it is found out whether they are text; else /var/tmp"},
 			{"NO_COLOR", "when not empty, nothing is coloured; so it is with TERM=dumb"},
 		},
 		Text: `Where none of these names a socket, it is /run/kvstored/kvstored.sock.`,
@@ -79,7 +80,8 @@ failure: it prints an empty line.
 --json=FIELD,… prints some of them, --json= lists those of one command.
 
 --jq EXPRESSION passes each object through an expression of jq, which need not
-be installed: kvctl --jq .value GET name.
+be installed: kvctl --jq .value GET name. It holds the whole answer; without it
+values go through in pieces, however long they are.
 
 One object a line on a pipe, spread over several on a terminal. Inside arrays
 and maps text is a plain string and other bytes are an object. Errors stand on

@@ -264,7 +264,7 @@ func (w *watcher) show(key string, r client.Reply) error {
 	case a.outTTY && r.IsNil():
 		fmt.Fprintln(a.out, a.style(true, "2", now.Format("15:04:05.000")+" (nil)"))
 	case a.outTTY:
-		fmt.Fprintln(a.out, a.style(true, "2", now.Format("15:04:05.000")), quote(r.Bytes))
+		fmt.Fprintln(a.out, a.style(true, "2", now.Format("15:04:05.000")), a.abridged(r.Bytes))
 	default:
 		fmt.Fprintf(a.out, "%s\n", r.Bytes)
 	}
