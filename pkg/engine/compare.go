@@ -42,7 +42,7 @@ func (c *copying) areSame(j *parcel) error {
 
 // ask carries out a batch of reads of one of the stores.
 func (c *copying) ask(g *generation, b *batch.Batch, now int64) error {
-	if st := g.store.exec(b.Seal(0, b.Len(), now)); st != batch.OK {
+	if st := g.store.exec(b.Seal(0, b.Len(), c.asOf(now))); st != batch.OK {
 		return c.unlike(fmt.Sprintf("%s failed to carry out a batch: %s", g.title(), st))
 	}
 	return nil
@@ -127,7 +127,7 @@ func (c *copying) damagedAt(g *generation, j *parcel, now int64) error {
 			return true
 		})
 	}
-	if b.Len() > 0 && g.store.exec(b.Seal(0, b.Len(), now)) == batch.OK {
+	if b.Len() > 0 && g.store.exec(b.Seal(0, b.Len(), c.asOf(now))) == batch.OK {
 		defer unpin(g, b)
 		for i := range b.Len() {
 			if op := b.Op(i); op.Status == batch.Corrupt {

@@ -393,7 +393,19 @@ func (c *copying) read(g *generation, j *parcel, now int64) (again bool, err err
 // aim readies a scan from where the walk stands.
 func (c *copying) aim(j *parcel, flags uint32, budget uint64, now int64) {
 	*j.scan.ScanHeader = batch.ScanHeader{Size: j.scan.Size, Sink: j.scan.Sink, Flags: flags, Space: c.space,
-		Cursor: c.cursor, Budget: budget, BudgetBytes: sliceBytes, Now: now}
+		Cursor: c.cursor, Budget: budget, BudgetBytes: sliceBytes, Now: c.asOf(now)}
+}
+
+// asOf is the time for which both stores are read: one before all others, so that
+// what is there is copied and compared, whether its time has passed or not. The
+// clock may have been set back since now was the highest that the store saw, and
+// then clients still see what was gone by now. It goes, in the end, by the new store.
+// One that keeps no expiry times is not to be given what has expired.
+func (c *copying) asOf(now int64) int64 {
+	if c.next.lib.info.Has(CapExpiry) {
+		return 0
+	}
+	return now
 }
 
 // tune fits the budget to how long the last slice took. One slice that the

@@ -112,7 +112,7 @@ func (e *effects) carryOver() error {
 		return nil
 	}
 	e.from = n
-	if st := c.old.store.exec(j.reread.Seal(from, n, e.now)); st != batch.OK {
+	if st := c.old.store.exec(j.reread.Seal(from, n, c.asOf(e.now))); st != batch.OK {
 		return c.h.fatal(fmt.Errorf("engine %s failed to carry out a batch: %s", c.old.title(), st))
 	}
 	for i := from; i < n; i++ { // of all, also where one of them ends the copy
