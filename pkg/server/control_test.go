@@ -161,6 +161,23 @@ func TestClientPause(t *testing.T) {
 	}
 }
 
+// A pause ends when it should though the clock is set back meanwhile: here by an hour.
+func TestPauseEndsWhenTheClockIsSetBack(t *testing.T) {
+	srv, path := start(t, "hash", reactor.Limits{})
+	a := newAsker(t, path)
+	a.want("PING", "+PONG")
+	begun := make(chan struct{})
+	if err := srv.work.r.Post(func() {
+		srv.work.now += 3600_000
+		host{srv.work}.Pause(srv.work.now+50, true)
+		close(begun)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	a.want("PING", "+PONG")
+}
+
 // TestStopDuringPause: a pause does not keep the server from ending.
 func TestStopDuringPause(t *testing.T) {
 	srv, path := start(t, "hash", reactor.Limits{})

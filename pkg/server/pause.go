@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"math"
 	"time"
 
 	"kvstored/pkg/command"
@@ -11,7 +12,7 @@ import (
 // pause is CLIENT PAUSE: requests wait, connections stay. Reactor's goroutine
 // only.
 type pause struct {
-	until int64 // milliseconds since 1970
+	until time.Time // by the clock that nobody sets
 	mode  pauseMode
 	timer *time.Timer
 }
@@ -24,7 +25,8 @@ const (
 	pauseAll
 )
 
-// Pause begins a pause, or makes the present one longer or stricter.
+// Pause begins a pause, or makes the present one longer or stricter. until is by the
+// tick's clock, which may be set back before that is reached.
 func (h host) Pause(until int64, all bool) {
 	w := h.w
 	mode := pauseWrites
@@ -32,14 +34,15 @@ func (h host) Pause(until int64, all bool) {
 		mode = pauseAll
 	}
 	p := &w.pause
-	if p.mode == pauseNone {
-		p.until = 0
+	end := time.Now().Add(time.Duration(min(until-w.now, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
+	if p.mode == pauseNone || end.After(p.until) {
+		p.until = end
 	}
-	p.mode, p.until = max(p.mode, mode), max(p.until, until)
+	p.mode = max(p.mode, mode)
 	if p.timer != nil {
 		p.timer.Stop()
 	}
-	p.timer = time.AfterFunc(time.Until(time.UnixMilli(p.until)), func() { _ = w.r.Post(w.pauseOver) })
+	p.timer = time.AfterFunc(time.Until(p.until), func() { _ = w.r.Post(w.pauseOver) })
 }
 
 // Unpause ends a pause.
@@ -47,7 +50,7 @@ func (h host) Unpause() { h.w.endPause() }
 
 // pauseOver ends a pause whose time has come.
 func (w *worker) pauseOver() {
-	if w.pause.mode != pauseNone && time.Now().UnixMilli() >= w.pause.until {
+	if w.pause.mode != pauseNone && !time.Now().Before(w.pause.until) {
 		w.endPause()
 	}
 }
