@@ -10,10 +10,6 @@
 #define KV_ENGINE_VERSION "0.1.0"
 #endif
 
-/* ms that the clock may be ahead when a store is made: set back after that, it is not before what
- * times of expiry are counted from, or none would be found to be over until then.  8 of 34 years. */
-#define CLOCK_AHEAD (8ll * 365 * 24 * 3600 * 1000)
-
 #define IMAGE_AGAIN 50 /* ms: when to see again whether an image was looked through */
 
 /* ---------------------------------------------------------------- open, close */
@@ -28,7 +24,7 @@ static void header_fill(struct kv_store *st, const struct kv_open *open)
 	h->size = sizeof *h;
 	for (int i = 0; i < 4; i++)
 		h->seed[i] = hash_step(&state);
-	h->created = open->now > INT64_MIN + CLOCK_AHEAD ? open->now - CLOCK_AHEAD : INT64_MIN;
+	h->created = expiry_base(open->now);
 	for (int seg = 0; seg < SEGMENTS; seg++)
 		h->reserve[seg] = st->segments[seg].length;
 	h->check = header_check(h);

@@ -12,6 +12,15 @@
 #define UNIT_MAX (DUE_NONE - 1)
 #define GROUPS (CHUNK_LINES / DUE_GROUP)
 
+/* ms that the clock may be ahead when a store is made: set back after that, it is not before what
+ * times of expiry are counted from, or none would be found to be over until then.  8 of 34 years. */
+#define CLOCK_AHEAD (8ll * 365 * 24 * 3600 * 1000)
+
+int64_t expiry_base(int64_t now)
+{
+	return now > INT64_MIN + CLOCK_AHEAD ? now - CLOCK_AHEAD : INT64_MIN;
+}
+
 static uint32_t unit_of(const struct kv_store *st, int64_t expiry)
 {
 	uint64_t ms = expiry <= st->h->created ? 0 : (uint64_t)expiry - (uint64_t)st->h->created;
@@ -239,6 +248,27 @@ static bool pass_space(struct kv_store *st, struct visit *v, uint64_t budget)
 	return true;
 }
 
+/* The clock has gone beyond all units: the store was made when it was far behind, or very long ago.
+ * Counts anew; every group with a note is visited once. */
+static void rebase(struct kv_store *st, int64_t now)
+{
+	struct header *h = st->h;
+
+	for (uint32_t i = 0; i < h->space_count; i++) {
+		struct space *sp = &st->spaces[i];
+		uint64_t groups = sp->state == SPACE_ACTIVE ? (sp->buckets + DUE_GROUP - 1) / DUE_GROUP : 0;
+
+		for (uint64_t g = 0; g < groups; g++) {
+			uint32_t *due = group_of(st, sp, g * DUE_GROUP);
+
+			if (due != NULL && *due != DUE_NONE)
+				*due = 0;
+		}
+	}
+	h->created = expiry_base(now);
+	h->check = header_check(h);
+}
+
 static void pass_start(struct header *h)
 {
 	h->pass_on = 1;
@@ -257,6 +287,8 @@ uint64_t expiry_pass(struct kv_store *st, int64_t now, uint64_t budget, struct k
 	if (!h->pass_on) {
 		if (h->due > now)
 			return 0;
+		if (UNLIKELY(end_of(st, UNIT_MAX) <= now))
+			rebase(st, now);
 		pass_start(h);
 	}
 	while (h->pass_space < h->space_count) {

@@ -176,7 +176,7 @@ struct extent {
 };
 
 struct header {
-	/* Never changed after open; `check` covers it. */
+	/* Not changed after open, but for `created`; `check` covers it. */
 	uint64_t magic;
 	uint32_t layout;
 	uint32_t size;

@@ -379,6 +379,9 @@ static inline uint64_t *index_find(const struct kv_store *st, const struct space
 
 /* ------------------------------------------------------------------- expiry */
 
+/* From when on a store counts times of expiry that is made now. */
+int64_t expiry_base(int64_t now);
+
 /* Makes room to note expiry times for the bucket of `hash`. */
 bool expiry_reserve(struct kv_store *st, struct space *sp, uint64_t bucket);
 

@@ -1,5 +1,6 @@
 /* crash_clock.c - what has expired does not come back, though the clock is set back between starts */
 #include "crash.h"
+#include "verify.h"
 
 #define LASTS 1000        /* ms that the keys that expire have */
 #define STAYS 10000000    /* and those that do not */
@@ -98,6 +99,31 @@ static void made_ahead(void)
 	hash_close(st, 0);
 }
 
+/* One that was made when the clock knew nothing of the year comes to an end with its housekeeping. */
+static void made_behind(void)
+{
+	struct kv_maintain m = {.size = sizeof m, .budget = 1000, .more = 1};
+	kv_store *st;
+
+	empty_directory(live);
+	st = open_at(live, true, 1000);
+	for (unsigned k = 0; k < CLOCK_KEYS; k++) {
+		FAIL_IF(at(st, SHOP_NOW, KV_SET, "gone", k, &(int64_t){SHOP_NOW + LASTS}) != KV_OK);
+		FAIL_IF(at(st, SHOP_NOW, KV_SET, "here", k, &(int64_t){SHOP_NOW + STAYS + k}) != KV_OK);
+	}
+	for (int64_t now = SHOP_NOW; now <= SHOP_NOW + 2 * LASTS; now += 2 * LASTS) {
+		m.more = 1;
+		for (int i = 0; m.more; i++) {
+			m.now = now;
+			FAIL_IF(i == 100 || hash_maintain(st, &m) != KV_OK);
+		}
+		FAIL_IF(m.next <= now);
+	}
+	FAIL_IF(st->h->entries != CLOCK_KEYS || st->h->check != header_check(st->h));
+	verify_store(st);
+	hash_close(st, 0);
+}
+
 int clock_back(uint64_t seed)
 {
 	struct host h = {0};
@@ -105,6 +131,7 @@ int clock_back(uint64_t seed)
 
 	chance = seed;
 	made_ahead();
+	made_behind();
 	walked_over();
 	empty_directory(live);
 	st = open_at(live, true, SHOP_NOW);
