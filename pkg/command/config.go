@@ -179,7 +179,7 @@ func configMatches(all [][2]string, ours, patterns []string) [][2]string {
 // planConfigSet changes all of the parameters or none.
 func planConfigSet(c *Call) {
 	if len(c.Args)%2 != 0 {
-		c.wrongArity()
+		c.Fail(syntaxError)
 		return
 	}
 	var names, values []string

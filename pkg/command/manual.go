@@ -26,10 +26,12 @@ var groups = []struct{ name, title, text string }{
 		"of them, not all. A script that runs longer than `BusyAfter=` can be ended with SCRIPT KILL as long as it has written " +
 		"nothing; everybody else is answered BUSY until then. The order in which `pairs` and `next` go through the keys of a table " +
 		"that are not 1 to n is that in which they came, not that of Redis's hash; so are objects of `cjson` and maps of `cmsgpack` " +
-		"ordered. `#` of a table with holes may be another of its ends. `__len` counts for tables, too, and a computed -0 is 0. A script's text has at most 1 MiB; " +
+		"ordered. What is under 1 to n comes first and in its order, however it was put there. `#` of a table with holes may be another of its ends. `__len` counts for tables, too, and a computed -0 is 0. A script's text has at most 1 MiB; " +
 		"chains of more than 1000 operators, calls or `elseif` are too many syntax levels, and some 20,000 constants in one " +
 		"function too many. Numbers that are not whole " +
-		"are written with the fewest digits; in about one of a thousand Redis has more, or an exponent."},
+		"are written with the fewest digits; in about one of a thousand Redis has more, or an exponent. What a script holds may grow to " +
+		"1 GiB, and so may its reply; a command's reply to it has at most 512 MiB; an error that ends it is cut at 1 MiB. Scripts that came with EVAL are kept " +
+		"for EVALSHA while they are among the 500 that were used last and take no more than 64 MiB together; those of SCRIPT LOAD stay until SCRIPT FLUSH."},
 	{"pubsub", "Publish and subscribe", "Nothing is kept: a message goes to those who listen now. A connection that speaks " +
 		"RESP2 can do little else while it is subscribed; in RESP3 messages are pushes among the replies, and those that a " +
 		"request sends to its own connection come after its reply, as in Redis 7.2. Who reads its messages too slowly is closed " +
@@ -130,7 +132,7 @@ const manualMiddle = `
   root and the daemon's own user
 - what a call took (INFO commandstats and latencystats, SLOWLOG, LATENCY HISTOGRAM) is its part of the tick that
   executed it: the time in the engine, divided by the operations of the tick; commands that run one by one (RENAME,
-  KEYS, EXEC, …) are measured one by one
+  EXEC, …) are measured one by one; of KEYS and SCAN that make way for others the sum of their slices counts
 - HELP, MEMORY DOCTOR, LATENCY DOCTOR, LOLWUT, and why CONFIG SET refuses a value (after ` + "`" + `CONFIG SET failed (possibly related
   to argument …) - ` + "`" + `) have words of their own; there is no LATENCY GRAPH and no SCRIPT DEBUG; DEBUG has what tests of clients use
 - CLIENT PAUSE does not hold back CLIENT UNPAUSE of root and the daemon's own user

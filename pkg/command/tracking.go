@@ -172,7 +172,7 @@ func planClientCaching(c *Call) {
 	t := c.Session.Tracking
 	yes, no := isWord(c.Args[2], "yes"), isWord(c.Args[2], "no")
 	switch {
-	case t == nil || !t.OptIn && !t.OptOut:
+	case t == nil:
 		c.Fail("ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled")
 	case yes && !t.OptIn:
 		c.Fail("ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.")
