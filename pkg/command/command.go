@@ -200,6 +200,9 @@ type Reply struct {
 	Queued bool
 	// Muted is set by the server where the client does not want the reply.
 	Muted bool
+	// Pushes is set where the reply is messages, which are sent whatever CLIENT
+	// REPLY says.
+	Pushes bool
 	// Raw is the request as it came, off-heap; nil for a line. Set by the
 	// server, like Took.
 	Raw []byte

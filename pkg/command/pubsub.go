@@ -83,6 +83,7 @@ func planSunsubscribe(c *Call) { c.unsubscribe(Shards) }
 // subscribe answers with one push per name.
 func (c *Call) subscribe(k SubKind) {
 	c.Keep()
+	c.Reply.Pushes = true
 	c.Reply.Step = func(x *Exec, r *Reply) {
 		for _, name := range r.Args[1:] {
 			x.Hub.Subscribe(r.Session, k, name)
@@ -95,6 +96,7 @@ func (c *Call) subscribe(k SubKind) {
 // them, and answers with one push where there are none.
 func (c *Call) unsubscribe(k SubKind) {
 	c.Keep()
+	c.Reply.Pushes = true
 	c.Reply.Step = func(x *Exec, r *Reply) {
 		names := r.Args[1:]
 		if len(names) == 0 {

@@ -166,7 +166,7 @@ func (w *worker) renderOne(r *command.Reply) {
 			w.slow(r, cost)
 		}
 	}
-	if r.Muted {
+	if r.Muted && !r.Pushes {
 		w.mute(&w.out, at, refs)
 	}
 	if len(w.out.Buf) == at && len(w.out.Refs) == refs {

@@ -142,7 +142,7 @@ func (w *worker) transactOne(x *command.Exec, out *resp.Writer, s *command.Sessi
 	text := w.flatten(inner)
 	w.inner.Reset() // it was told of
 	w.stats.tallyInner(r, m.batch, text)
-	if !r.Muted {
+	if !r.Muted || r.Pushes {
 		out.Raw(text)
 	}
 	m.done = len(m.replies)

@@ -32,6 +32,9 @@ func TestProtocol(t *testing.T) {
 		"MULTI\r\nPING a\r\nCLIENT REPLY OFF\r\nRENAME no such\r\nGET k\r\nEXEC\r\nPING b\r\nCLIENT REPLY ON\r\nPING c\r\n",
 		"MULTI\r\nCLIENT REPLY OFF\r\nCLIENT REPLY ON\r\nPING a\r\nEXEC\r\nPING b\r\n",
 		"CLIENT REPLY SKIP\r\nMULTI\r\nPING a\r\nEXEC\r\n", "CLIENT REPLY SKIP\r\nCLIENT REPLY SKIP\r\nPING a\r\nPING b\r\n",
+		"CLIENT REPLY OFF\r\nSUBSCRIBE a a\r\nUNSUBSCRIBE\r\nSUBSCRIBE\r\nPUNSUBSCRIBE c\r\nCLIENT REPLY ON\r\nPING b\r\n",
+		"CLIENT REPLY SKIP\r\nSUBSCRIBE a\r\nPING\r\nRESET\r\nPING\r\n", "CLIENT REPLY SKIP\r\nUNSUBSCRIBE\r\nPING\r\n",
+		"MULTI\r\nCLIENT REPLY OFF\r\nSUBSCRIBE a\r\nGET k\r\nUNSUBSCRIBE\r\nEXEC\r\nCLIENT REPLY ON\r\nPING b\r\n",
 		"CLIENT REPLY OFF\r\nCLIENT REPLY SKIP\r\nNOSUCH\r\nPING\r\nCLIENT REPLY ON\r\nPING b\r\n",
 	} {
 		a, b := exchangeRaw(t, redis, text), exchangeRaw(t, ours, text)
