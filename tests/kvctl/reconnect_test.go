@@ -53,7 +53,7 @@ func TestWatchEndsWithoutADaemon(t *testing.T) {
 	server.Stop()
 	dropped.expect("connecting again")
 	dropped.send("\x03")
-	if code := dropped.ends(); code != 0 {
+	if code := dropped.ends(); code != 130 {
 		t.Errorf("Ctrl-C: exit status %d", code)
 	}
 	late.expect("watch: state did not get there within 3s")
@@ -76,7 +76,7 @@ func TestStatReconnects(t *testing.T) {
 	p.expect("kvctl: reconnected; the rates begin anew")
 	p.expect(`"clients"`)
 	p.send("\x03")
-	if code := p.ends(); code != 0 {
+	if code := p.ends(); code != 130 {
 		t.Errorf("exit status %d", code)
 	}
 }

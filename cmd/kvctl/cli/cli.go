@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -37,7 +38,8 @@ type app struct {
 	pipe      bool
 	jq        string
 	inShell   bool
-	filter    *filter // of --jq
+	filter    *filter       // of --jq
+	ended     *atomic.Int32 // the signal that ended it; 0: none
 
 	version string
 }
@@ -48,13 +50,13 @@ func Main(version string) int {
 	a := &app{
 		in: os.Stdin, out: bufio.NewWriterSize(os.Stdout, 64<<10), err: os.Stderr,
 		inTTY: isTerminal(os.Stdin), outTTY: isTerminal(os.Stdout), errTTY: isTerminal(os.Stderr),
-		version: version,
+		version: version, ended: new(atomic.Int32),
 	}
 	err := a.filtered(a.root().Execute())
 	if flushErr := a.out.Flush(); flushErr != nil {
 		err = failure{what: "cannot write the answer: " + flushErr.Error(), code: ExitServer}
 	}
-	return a.report(err)
+	return a.status(a.report(err))
 }
 
 // filtered waits for the filter of --jq, if there is one, behind a command that

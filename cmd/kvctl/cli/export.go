@@ -8,10 +8,8 @@ import (
 	"hash"
 	"io"
 	"os"
-	"os/signal"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -288,9 +286,8 @@ func (e *exporter) write(out *bufio.Writer, r resumption, save func(resumption) 
 // walk writes one step of SCAN after the other.
 func (e *exporter) walk(c *client.Conn, out *bufio.Writer, r resumption, save func(resumption) error) (sum, error) {
 	w := &recordWriter{exporter: e, out: out, enc: encoder{e.format, &e.spool}, sum: sum{r.Keys, r.Total}, offset: r.Offset}
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(stop)
+	stop, done := e.app.signals()
+	defer done()
 	if r.Offset == 0 {
 		if _, err := w.Write(w.enc.head()); err != nil {
 			return w.sum, err

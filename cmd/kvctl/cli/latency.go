@@ -3,8 +3,6 @@ package cli
 import (
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,9 +68,8 @@ func (a *app) measure(args []string, span time.Duration, limit int, pause time.D
 		return explainServer(err, args)
 	}
 	wire := appendWords(nil, args)
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(stop)
+	stop, done := a.signals()
+	defer done()
 	if a.errTTY && !a.json {
 		fmt.Fprintln(a.err, a.style(true, "2", "measuring for "+span.String()+"; Ctrl-C ends"))
 	}

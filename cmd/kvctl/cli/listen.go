@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +18,7 @@ type listener struct {
 	app   *app
 	limit int
 	seen  int
-	stop  chan os.Signal
+	stop  <-chan os.Signal
 }
 
 // errEnough ends a listener that has printed as much as it was asked for.
@@ -33,9 +31,9 @@ const again = 30 * time.Second
 // each. After a loss it connects anew and says so: what was sent meanwhile is
 // missed.
 func (l *listener) run(begin func(c *client.Conn) error, each func(r client.Reply) error) error {
-	l.stop = make(chan os.Signal, 1)
-	signal.Notify(l.stop, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(l.stop)
+	var done func()
+	l.stop, done = l.app.signals()
+	defer done()
 	c, err := l.app.dial()
 	for {
 		if errors.Is(err, errEnough) {

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"kvstored/pkg/client"
@@ -74,10 +72,9 @@ func (l *loader) run(c *client.Conn, total int64) (loadResult, error) {
 	l.bar = l.app.progress(total, func() state {
 		return state{done: l.bytes.Load(), keys: l.pipe.Answered(), bytes: l.bytes.Load(), bad: l.bad.Load()}
 	})
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	stop, done := l.app.signals()
 	err = l.feed(stop)
-	signal.Stop(stop)
+	done()
 	if finish := l.pipe.Finish(); finish != nil {
 		err = finish
 	}

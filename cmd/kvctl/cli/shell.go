@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/reeflective/readline"
@@ -138,12 +139,14 @@ func (s *shell) line(text string) (end bool) {
 // to their defaults.
 func (s *shell) tree() *cobra.Command {
 	child := *s.app
+	child.ended = new(atomic.Int32) // what ends a command does not end the shell
 	return child.root()
 }
 
 // explain prints a page of help.
 func (s *shell) explain(words []string) error {
 	child := *s.app
+	child.ended = new(atomic.Int32) // what ends a command does not end the shell
 	err := child.explain(child.root(), words)
 	return err
 }
@@ -204,6 +207,7 @@ func (s *shell) own(args []string) bool {
 // withOptions runs kvctl as from the command line, on a connection of its own.
 func (s *shell) withOptions(words []string) error {
 	child := *s.app
+	child.ended = new(atomic.Int32) // what ends a command does not end the shell
 	root := child.root()
 	root.SetArgs(append([]string{"--socket", s.conn.Path(), "--color", s.app.color}, words...))
 	return child.filtered(root.Execute())

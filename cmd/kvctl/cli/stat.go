@@ -3,12 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,9 +94,8 @@ func (a *app) statLines(every time.Duration, limit int) error {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(stop)
+	stop, done := a.signals()
+	defer done()
 	before, err := readInfo(c)
 	if err != nil {
 		return err

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -55,7 +57,9 @@ func (a *app) runTop(every time.Duration) error {
 	}
 	m.before, m.at = first, time.Now()
 	_ = a.out.Flush()
-	if _, err := tea.NewProgram(m).Run(); err != nil {
+	if _, err := tea.NewProgram(m).Run(); errors.Is(err, tea.ErrInterrupted) {
+		return quiet(exitSignal + int(syscall.SIGINT))
+	} else if err != nil {
 		return failure{what: "cannot draw on this terminal: " + err.Error(), fix: "kvctl stat", code: ExitUsage}
 	}
 	return m.err
@@ -112,7 +116,9 @@ func (m *topView) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyPressMsg:
 		switch msg.String() {
-		case "q", "esc", "ctrl+c":
+		case "ctrl+c":
+			return m, tea.Interrupt
+		case "q", "esc":
 			return m, tea.Quit
 		case "h":
 			m.hot = !m.hot

@@ -43,6 +43,7 @@ that may have been carried out is not repeated.`,
 			{"2", "kvctl was called wrongly, or could not read its input"},
 			{"3", "the server answered an error or refused the request; of lines from standard input, at least one failed"},
 			{"4", "the daemon could not be reached, or the connection was lost and the outcome is unknown"},
+			{"130, 143", "Ctrl-C, or SIGTERM, ended it: also what goes on until then, such as watch"},
 		},
 		Text: `kvctl doctor ends with 3 if something is wrong and 4 if the daemon is not to be
 reached; kvctl watch --timeout with 1 if the time is up; kvctl import with 3 if

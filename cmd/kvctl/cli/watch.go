@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -69,7 +68,10 @@ func (a *app) repeatCommand(every time.Duration, args []string) error {
 	}
 	s := &shell{app: a, conn: c, keys: newKeyOffers(a)}
 	defer c.Close()
-	return s.repeat(every, args)
+	if err := s.repeat(every, args); err != nil {
+		return err
+	}
+	return quiet(exitSignal + int(syscall.SIGINT)) // nothing else ends it
 }
 
 // watcher follows one key.
@@ -128,10 +130,9 @@ func (w *watcher) run(key string) error {
 // endings are closed when a person or the time ends the watching, late in the
 // second case only.
 func (w *watcher) endings() (ended, late chan os.Signal, done func()) {
-	stop := make(chan os.Signal, 1)
+	stop, noMore := w.app.signals()
 	ended, late = make(chan os.Signal), make(chan os.Signal)
 	over := make(chan struct{})
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		var timer <-chan time.Time
 		if w.patience > 0 {
@@ -147,7 +148,7 @@ func (w *watcher) endings() (ended, late chan os.Signal, done func()) {
 		close(ended)
 		w.conn.Load().Interrupt()
 	}()
-	return ended, late, func() { signal.Stop(stop); close(over) }
+	return ended, late, func() { noMore(); close(over) }
 }
 
 // isClosed reports whether a channel on which nothing is sent was closed.
