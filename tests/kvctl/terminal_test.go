@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/creack/pty"
 
@@ -45,9 +46,15 @@ type terminal struct {
 // onTerminal starts kvctl on a terminal of 80 columns and 24 rows.
 func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 	t.Helper()
+	return onColumns(t, 80, env, args...)
+}
+
+// onColumns starts kvctl on a terminal so wide.
+func onColumns(t *testing.T, columns uint16, env []string, args ...string) *terminal {
+	t.Helper()
 	cmd := exec.Command(daemontest.Control(t), args...)
 	cmd.Env = append(os.Environ(), append([]string{"TERM=xterm-256color", "NO_COLOR=", "PAGER=cat", "INPUTRC=/dev/null"}, env...)...)
-	f, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
+	f, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: columns})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,5 +249,32 @@ func TestTop(t *testing.T) {
 	p.send("q")
 	if code := p.ends(); code != 0 {
 		t.Errorf("exit status %d", code)
+	}
+}
+
+// On a narrow terminal help and reasons are broken between words.
+func TestNarrowTerminal(t *testing.T) {
+	d := daemontest.Start(t, enginetest.Build(t, "hash"))
+	env := []string{"KVSTORE_SOCKET=" + d.Socket}
+	for _, c := range []struct {
+		args []string
+		last string
+		code int
+	}{
+		{[]string{"import", "--help"}, "verified", 0},
+		{[]string{"help", "exit-codes"}, "who?", 0},
+		{[]string{"GTE", "x"}, "did you mean GET?", 3},
+	} {
+		p := onColumns(t, 40, env, c.args...)
+		p.expect(c.last)
+		if code := p.ends(); code != c.code {
+			t.Errorf("%q: exit status %d", c.args, code)
+		}
+		for line := range strings.Lines(p.text()) {
+			line = strings.TrimRight(line, "\r\n")
+			if prose := !strings.HasPrefix(line, "  kvctl ") && !strings.HasPrefix(line, "  if ") && !strings.HasPrefix(line, "usage:") && !strings.HasPrefix(line, "kvctl import -"); prose && utf8.RuneCountInString(line) > 40 {
+				t.Errorf("%q: more than 40 columns: %s", c.args, line)
+			}
+		}
 	}
 }

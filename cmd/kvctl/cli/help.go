@@ -98,9 +98,19 @@ func (a *app) rows(rows [][2]string) {
 	for _, r := range rows {
 		width = max(width, len(r[0]))
 	}
+	columns := a.helpColumns()
 	width = min(width, 26)
+	if columns < 60 { // what it means stands below what it is about
+		for _, r := range rows {
+			fmt.Fprintf(a.out, "  %s\n", r[0])
+			for _, line := range wrap(r[1], columns-6) {
+				fmt.Fprintf(a.out, "      %s\n", line)
+			}
+		}
+		return
+	}
 	for _, r := range rows {
-		lines := wrap(r[1], 76-width)
+		lines := wrap(r[1], columns-4-width)
 		fmt.Fprintf(a.out, "  %-*s  %s\n", width, r[0], lines[0])
 		for _, line := range lines[1:] {
 			fmt.Fprintf(a.out, "  %-*s  %s\n", width, "", line)
@@ -108,10 +118,37 @@ func (a *app) rows(rows [][2]string) {
 	}
 }
 
+// helpColumns is how wide help is laid out: for 80 columns, or a terminal that
+// is narrower.
+func (a *app) helpColumns() int {
+	if !a.outTTY {
+		return 80
+	}
+	columns, _ := a.screen()
+	return max(min(columns, 80), 24)
+}
+
+// reflowed is text that was written for 80 columns in fewer: lines that begin
+// with a blank are left as they are.
+func reflowed(text string, columns int) string {
+	if columns >= 80 {
+		return text
+	}
+	var out []string
+	for part := range strings.SplitSeq(text, "\n\n") {
+		if strings.HasPrefix(part, " ") {
+			out = append(out, part)
+		} else {
+			out = append(out, strings.Join(wrap(part, columns), "\n"))
+		}
+	}
+	return strings.Join(out, "\n\n")
+}
+
 // help prints the page of a command of kvctl.
 func (a *app) help(cmd *cobra.Command) {
 	fmt.Fprintf(a.out, "%s - %s\n\nusage: %s\n", cmd.CommandPath(), cmd.Short, UsageLine(cmd))
-	fmt.Fprintf(a.out, "\n%s\n", cmd.Long)
+	fmt.Fprintf(a.out, "\n%s\n", reflowed(cmd.Long, a.helpColumns()))
 	if cmd.Example != "" {
 		a.heading("examples")
 		fmt.Fprintln(a.out, cmd.Example)
@@ -128,7 +165,7 @@ func (a *app) help(cmd *cobra.Command) {
 	a.rows(FlagRows(cmd.NonInheritedFlags(), cmd.InheritedFlags()))
 	if names := JSONFields(cmd); names != nil {
 		a.heading("fields of --json")
-		for _, line := range wrap(strings.Join(names, ", "), 76) {
+		for _, line := range wrap(strings.Join(names, ", "), a.helpColumns()-4) {
 			fmt.Fprintln(a.out, "  "+line)
 		}
 	}
@@ -203,7 +240,7 @@ func FlagRows(sets ...*pflag.FlagSet) [][2]string {
 func (a *app) topic(t Topic) {
 	fmt.Fprintf(a.out, "%s\n\n", t.Short)
 	a.rows(t.Rows)
-	fmt.Fprintf(a.out, "\n%s\n", t.Text)
+	fmt.Fprintf(a.out, "\n%s\n", reflowed(t.Text, a.helpColumns()))
 }
 
 // commandList prints the commands of the server, by groups.

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"kvstored/pkg/client"
 	"kvstored/pkg/install"
@@ -141,10 +143,26 @@ func (a *app) advice(label, text string) {
 		return
 	}
 	lines := strings.Split(text, "\n")
+	if columns := a.errColumns(); columns > 0 && label == "why" { // a way out stays as it is: it is copied
+		var folded []string
+		for _, line := range lines {
+			folded = append(folded, wrap(printable(line), columns-7)...)
+		}
+		lines = folded
+	}
 	fmt.Fprintf(a.err, "  %s: %s\n", a.style(a.errTTY, "1", label), printable(lines[0]))
 	for _, line := range lines[1:] {
 		fmt.Fprintf(a.err, "       %s\n", printable(line))
 	}
+}
+
+// errColumns is how wide the terminal of standard error is; 0 where it is none.
+func (a *app) errColumns() int {
+	columns, _, err := term.GetSize(int(os.Stderr.Fd()))
+	if !a.errTTY || err != nil {
+		return 0
+	}
+	return max(columns, 20)
 }
 
 // printable replaces what could steer a terminal: messages quote what servers
