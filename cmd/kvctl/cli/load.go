@@ -68,6 +68,8 @@ func (l *loader) run(c *client.Conn, total int64) (loadResult, error) {
 	if l.pipe, err = c.NewPipe(l.refused); err != nil {
 		return loadResult{}, err // the connection was lost before anything was sent
 	}
+	offset, _ := l.src.place()
+	l.bytes.Store(offset)
 	l.note(0)
 	l.bar = l.app.progress(total, func() state {
 		return state{done: l.bytes.Load(), keys: l.pipe.Answered(), bytes: l.bytes.Load(), bad: l.bad.Load()}

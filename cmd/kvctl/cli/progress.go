@@ -28,6 +28,7 @@ type state struct {
 type progress struct {
 	out   io.Writer
 	total int64 // 0: not known
+	from  state // what was done before, by a job that is resumed
 	bars  *mpb.Progress
 	bar   *mpb.Bar // nil where nothing is shown
 }
@@ -40,6 +41,7 @@ func (a *app) progress(total int64, now func() state) *progress {
 		return p
 	}
 	begun := time.Now()
+	p.from = now()
 	p.bars = mpb.New(mpb.WithOutput(a.err), mpb.WithRefreshRate(drawEvery))
 	line := func(w io.Writer, st decor.Statistics) error {
 		// From the first column on, wherever what a person typed (^C) has put
@@ -76,7 +78,7 @@ func (p *progress) line(s state, seconds float64, width int) string {
 	if p.total > 0 {
 		share = fmt.Sprintf("%3d%%", min(100, s.done*100/p.total))
 		if s.done > 0 && s.done < p.total && seconds > 1 {
-			rest := seconds * float64(p.total-s.done) / float64(s.done)
+			rest := seconds * float64(p.total-s.done) / float64(max(s.done-p.from.done, 1))
 			left = time.Duration(rest*float64(time.Second)).Round(time.Second).String() + " left"
 		}
 	}
@@ -85,7 +87,7 @@ func (p *progress) line(s state, seconds float64, width int) string {
 		bad = grouped(s.bad) + " failed"
 	}
 	keys := grouped(s.keys) + " " + cmp.Or(s.noun, "keys")
-	rate := grouped(int64(float64(s.keys)/max(seconds, 0.001))) + "/s"
+	rate := grouped(int64(float64(s.keys-p.from.keys)/max(seconds, 0.001))) + "/s"
 	bytes := ""
 	if s.bytes > 0 {
 		bytes = size(s.bytes)

@@ -25,3 +25,12 @@ func TestProgressLineFits(t *testing.T) {
 		t.Errorf("no total: %q", line)
 	}
 }
+
+// A job that goes on where another broke off is as fast as it is itself.
+func TestProgressOfWhatIsResumed(t *testing.T) {
+	p := &progress{total: 1000, from: state{done: 800, keys: 800}}
+	want := " 90% [===========================---] 900 keys, 50/s, 2s left"
+	if line := p.line(state{done: 900, keys: 900}, 2, 100); line != want {
+		t.Errorf("%q, not %q", line, want)
+	}
+}
