@@ -129,7 +129,7 @@ func TestStringsAreBounded(t *testing.T) {
 		"local s = string.rep('x', 2^20) return #string.gsub(s, '.+', string.rep('%0', 2^20))":       large,
 		"local s = string.rep('x', 2^20) return #string.gsub(s, '(.+)', string.rep('%1', 2^20))":     large,
 		"return #string.format('%q', string.rep('\\0', 2^28))":                                       large,
-		"return #cjson.encode(string.rep('\\0', 2^28))":                                              large,
+		"return #cjson.encode(string.rep('\\0', 2^28))":                                              "too", // whichever bound it meets first
 		"return #cmsgpack.pack(string.rep('x', 2^28), string.rep('x', 2^28), string.rep('x', 2^28))": "too",
 	})
 }

@@ -136,6 +136,7 @@ func (v *VM) compile(body []byte) (*Script, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ERR Error compiling script (new function): %w", err)
 	}
+	trim(fn.Proto)
 	return &Script{SHA: SHA(body), Flags: flags, fn: fn, scopes: scopes}, nil
 }
 

@@ -108,7 +108,7 @@ func TestFieldsOfMonitors(t *testing.T) {
 			t.Errorf("%s is %s, not %s", name, all[name], want)
 		}
 	}
-	if size, err := strconv.Atoi(all["used_memory_scripts"]); err != nil || size < 1000 || size > 20_000 || all["used_memory_scripts_eval"] != all["used_memory_scripts"] {
+	if size, err := strconv.Atoi(all["used_memory_scripts"]); err != nil || size < 1000 || size > 10_000 || all["used_memory_scripts_eval"] != all["used_memory_scripts"] {
 		t.Errorf("used_memory_scripts is %s, used_memory_scripts_eval %s", all["used_memory_scripts"], all["used_memory_scripts_eval"])
 	}
 	other.ask("SCRIPT FLUSH")
