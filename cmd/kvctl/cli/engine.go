@@ -21,6 +21,8 @@ func (a *app) engine() *cobra.Command {
 		Long: `The engine is the library that holds the data, libkvstore.so. It is exchanged
 while clients keep sending: no key is lost, no connection dropped. A library
 that fails is refused, with the reason, and the old one goes on serving.`,
+		Example: `  kvctl engine status
+  sudo kvctl engine use lmdb`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
