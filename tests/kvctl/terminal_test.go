@@ -216,7 +216,7 @@ func TestShellReconnects(t *testing.T) {
 	server.Drop("INCR", 1)
 	p.send("INCR hits\r")
 	p.expect("connection lost while INCR hits was in flight")
-	p.expect("nothing of it was carried out")
+	p.expect("MULTI was lost with the connection")
 	p.expect("(not connected)>")
 	p.send("GET name\r")
 	p.expect(`"Rojalin"`)

@@ -27,6 +27,7 @@ func TestMemoryMax(t *testing.T) {
 			m.group("1 no MaxMemory=, told by the doctor", m.limitMissing)
 			m.group("2 writes are refused", m.refusesWrites)
 			m.group("3 keys go", m.evictsKeys)
+			m.group("4 short values come to lie in huge pages", m.hugePages)
 		})
 	}
 }
@@ -139,6 +140,20 @@ func (m *machine) evictsKeys() {
 	if m.info("evicted_keys") == 0 {
 		m.t.Error("no key went")
 	}
+	m.lives("allkeys-s3fifo")
+}
+
+// hugePages wants some to be made in the sandbox of the unit, close to the limit of its memory.
+func (m *machine) hugePages() {
+	if text, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled"); err != nil || strings.Contains(string(text), "[never]") {
+		m.t.Log("NOT looked at: this kernel has no huge pages, or they are switched off")
+		return
+	}
+	m.run(`awk 'BEGIN { for (i = 0; i < 60000; i++) printf "SET short:%d %0500d\n", i, i }' | kvctl --pipe`)
+	m.wait("huge pages", time.Minute, func() bool {
+		n := m.run("sed -n 's/^ShmemPmdMapped: *\\([0-9]*\\) kB/\\1/p' /proc/$(systemctl show -P MainPID kvstored.service)/smaps_rollup")
+		return strings.TrimSpace(n) != "0"
+	})
 	m.lives("allkeys-s3fifo")
 }
 
