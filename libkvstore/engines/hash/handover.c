@@ -64,9 +64,7 @@ int hash_offer(kv_store *st, struct kv_offer *offer)
 
 int hash_resume(kv_store *st)
 {
-	huge_end(st);
-	huge_open(st);
-	huge_count(st);
+	huge_go_on(st);
 	return KV_OK;
 }
 

@@ -161,8 +161,8 @@ static void put(struct huge *hg, uint64_t place)
 	pthread_mutex_unlock(&hg->lock);
 }
 
-/* Counts pages of [at, at + len) as in use, or not (sign -1). */
-static void count(struct huge *hg, enum segment seg, uint64_t at, uint64_t len, int sign)
+/* Counts pages of [at, at + len) as in use, or not (sign -1); asks for what is whole by that. */
+static void count(struct huge *hg, enum segment seg, uint64_t at, uint64_t len, int sign, bool asks)
 {
 	for (uint64_t end = at + len; at < end;) {
 		uint64_t n = at / HUGE_PAGE;
@@ -173,7 +173,7 @@ static void count(struct huge *hg, enum segment seg, uint64_t at, uint64_t len, 
 			__atomic_store_n(&s->broken, true, __ATOMIC_RELAXED);
 		__atomic_store_n(&s->in_use, (int16_t)(s->in_use + sign * (int)((next - at) / PAGE)),
 				 __ATOMIC_SEQ_CST);
-		if (sign > 0 && s->in_use == WHOLE)
+		if (asks && s->in_use == WHOLE)
 			put(hg, place_of(seg, n));
 		at = next;
 	}
@@ -182,7 +182,7 @@ static void count(struct huge *hg, enum segment seg, uint64_t at, uint64_t len, 
 void huge_note(struct kv_store *st, enum segment seg, uint64_t at, uint64_t len)
 {
 	if (st->huge != NULL && kept[seg])
-		count(st->huge, seg, at, len, 1);
+		count(st->huge, seg, at, len, 1, true);
 }
 
 void huge_leave(struct kv_store *st, enum segment seg, uint64_t at, uint64_t len)
@@ -192,7 +192,7 @@ void huge_leave(struct kv_store *st, enum segment seg, uint64_t at, uint64_t len
 
 	if (hg == NULL || !kept[seg])
 		return;
-	count(hg, seg, at, len, -1);
+	count(hg, seg, at, len, -1, false);
 	place = __atomic_load_n(&hg->in_hands, __ATOMIC_SEQ_CST);
 	if (place != 0 && ((place - 1) & 3) == (uint64_t)seg && (place - 1) >> 2 >= at / HUGE_PAGE &&
 	    (place - 1) >> 2 <= (at + len - 1) / HUGE_PAGE) {
@@ -260,10 +260,22 @@ void huge_count(struct kv_store *st)
 	if (st->huge == NULL || h->imaged)
 		return; /* what is mapped from an image stays so */
 	for (uint32_t line = h->pool_holes; line != 0; line = *(const uint32_t *)(const void *)pool_at(st, line))
-		count(st->huge, META, POOL_AT + (uint64_t)line * LINE + PAGE, CHUNK_LINES * LINE - PAGE, -1);
+		count(st->huge, META, POOL_AT + (uint64_t)line * LINE + PAGE, CHUNK_LINES * LINE - PAGE, -1, false);
 	for (uint32_t r = 0; r < h->region_count; r++)
-		count(st->huge, SMALL, (uint64_t)r * REGION_SIZE, st->regions[r].committed, 1);
-	count(st->huge, META, h->pool.start, h->pool.committed, 1);
+		count(st->huge, SMALL, (uint64_t)r * REGION_SIZE, st->regions[r].committed, 1, false);
+	count(st->huge, META, h->pool.start, h->pool.committed, 1, false);
+}
+
+void huge_go_on(struct kv_store *st)
+{
+	struct huge *hg = st->huge;
+
+	if (hg == NULL || !hg->ends)
+		return;
+	if (hg->runs)
+		pthread_join(hg->thread, NULL);
+	hg->runs = false;
+	hg->ends = hg->head != hg->tail && !begin(hg);
 }
 
 void huge_stop(struct kv_store *st)
