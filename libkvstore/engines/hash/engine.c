@@ -138,6 +138,11 @@ int hash_maintain(kv_store *st, struct kv_maintain *m)
 			return KV_OK;
 		}
 	}
+	if (UNLIKELY(st->huge_later)) {
+		st->huge_later = false;
+		huge_open(st);
+		huge_count(st);
+	}
 	used = disk_maintain(st, m->budget / 2 + 1, m->now, &more, &next);
 	used += expiry_pass(st, m->now, used < m->budget ? m->budget - used : 1, m->events, &more);
 

@@ -183,8 +183,7 @@ static void take_over(struct kv_store *st, const struct kv_open *open, const str
 	st->log_host = open->log_host;
 	st->h->max_memory = open->max_memory;
 	evict_attach(st);
-	huge_open(st);
-	huge_count(st);
+	st->huge_later = true;
 }
 
 int hash_accept(const struct kv_open *open, const struct kv_offer *offer, kv_store **store)

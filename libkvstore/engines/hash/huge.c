@@ -34,7 +34,8 @@
 #define WHOLE ((int16_t)(HUGE_PAGE / PAGE)) /* pages in use */
 #define QUEUE 4096u
 #define STACK (128 * KIB)
-#define QUIET 100000000l /* ns */
+#define QUIET 100 /* ms */
+#define LIVES 1000 /* ms: a store that is closed before, as those of a trial, needs none */
 
 static bool const kept[SEGMENTS] = {[META] = true, [SMALL] = true};
 
@@ -88,17 +89,15 @@ static bool ask(struct huge *hg, uint64_t place)
 	return known;
 }
 
-/* Waits, with the lock held, until the stretch has been quiet for a while or all is over. */
-static void wait_for(struct huge *hg)
+/* Waits so long, with the lock held, or until all is over. */
+static void wait_for(struct huge *hg, long ms)
 {
 	struct timespec end;
 
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_nsec += QUIET;
-	if (end.tv_nsec >= 1000000000l) {
-		end.tv_nsec -= 1000000000l;
-		end.tv_sec++;
-	}
+	end.tv_nsec += ms % 1000 * 1000000l;
+	end.tv_sec += ms / 1000 + end.tv_nsec / 1000000000l;
+	end.tv_nsec %= 1000000000l;
 	while (!hg->ends && pthread_cond_timedwait(&hg->wake, &hg->lock, &end) == 0)
 		;
 }
@@ -109,6 +108,7 @@ static void *ask_all(void *arg)
 	bool known = true;
 
 	pthread_mutex_lock(&hg->lock);
+	wait_for(hg, LIVES);
 	while (known && !hg->ends) {
 		uint64_t place;
 
@@ -118,7 +118,7 @@ static void *ask_all(void *arg)
 		}
 		place = hg->queue[hg->head++ % QUEUE];
 		if (__atomic_load_n(&stretch_at(hg, place)->broken, __ATOMIC_RELAXED))
-			wait_for(hg);
+			wait_for(hg, QUIET);
 		if (hg->ends)
 			break;
 		pthread_mutex_unlock(&hg->lock);

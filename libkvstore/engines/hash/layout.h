@@ -282,6 +282,7 @@ struct kv_store {
 	struct disk *disk; /* NULL: nothing is kept */
 	struct image *image; /* what the memory is mapped from, until all of it was looked at */
 	struct huge *huge; /* NULL: all pages are small */
+	bool huge_later;   /* a store that was taken over sees to it when it keeps house */
 	struct space *last; /* the space that was looked up last */
 	uint64_t lacking;   /* bytes that the limit refused last, 0: none since it was set to 0 */
 	uint64_t unfit;     /* `used` when no gap was long enough for compact(), and no memory there */

@@ -110,6 +110,8 @@ static kv_store *hand_over(kv_store *st)
 	MUST(hash_offer(st, &offer) == KV_OK && hash_resume(st) == KV_OK);
 	MUST(hash_offer(st, &offer) == KV_OK && hash_accept(&open, &offer, &next) == KV_OK);
 	hash_close(st, KV_CLOSE_GIVEN);
+	settle(next);
+	MUST(next->huge != NULL);
 	return next;
 }
 
