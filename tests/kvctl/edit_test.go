@@ -84,6 +84,7 @@ func TestShellOnADumbTerminal(t *testing.T) {
 	p.send("INFO\n")
 	p.expect("redis_version")
 	p.expect("engine_still_mapped")
+	p.expect("kvctl> ")
 	p.send("\x04")
 	if code := p.ends(); code != 0 || strings.Contains(p.wrote(), "\x1b") {
 		t.Errorf("exit status %d, and %q", code, p.wrote())

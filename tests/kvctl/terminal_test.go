@@ -161,6 +161,7 @@ func TestShell(t *testing.T) {
 	p.expect("kvctl[3]> ")
 	p.send("help GET\r")
 	p.expect("usage: kvctl GET key")
+	p.expect("kvctl[3]> ") // before it the terminal would take the key for itself
 	p.send("\x04")
 	if code := p.ends(); code != 0 {
 		t.Errorf("exit status %d", code)
