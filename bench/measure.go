@@ -22,7 +22,8 @@ type bench struct {
 	pins     *pinning // nil: the machine has one processor
 }
 
-// measure runs all groups, each on servers of its own.
+// measure runs all groups, each on servers of its own, and writes the report
+// after each, such that a run that is ended leaves what it measured.
 func (b *bench) measure(ctx context.Context) (*Report, error) {
 	r := newReport(recipes(b.tools, b.o, group{}))
 	var err error
@@ -31,6 +32,9 @@ func (b *bench) measure(ctx context.Context) (*Report, error) {
 	}
 	for _, g := range b.groups {
 		if err := b.group(ctx, g, r); err != nil {
+			return nil, err
+		}
+		if err := r.write(b.o.out); err != nil {
 			return nil, err
 		}
 	}
@@ -47,6 +51,9 @@ func (b *bench) measure(ctx context.Context) (*Report, error) {
 			continue
 		}
 		if err := part.measure(ctx, r); err != nil {
+			return nil, err
+		}
+		if err := r.write(b.o.out); err != nil {
 			return nil, err
 		}
 	}

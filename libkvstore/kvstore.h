@@ -46,6 +46,7 @@
  *   1  2026-11-24  frozen: from here on only additions at the ends, each with an entry here
  *   1  2026-11-24  KV_COMMIT_SNAPSHOT, KV_COMMIT_SAVING, KV_COMMIT_NOT_SAVED: snapshots that
  *                  somebody asks for
+ *   1  2026-11-30  KV_STAGE: memory of the store that the host fills itself, for long values
  *   1  2026-11-30  said: KV_OP_WITH_NEXT reaches from the last operation of a batch to the next batch
  */
 #ifndef KVSTORE_H
@@ -113,7 +114,7 @@ enum kv_status {
 #define KV_CAP_MAY_IGNORE (1ull << 32)
 /*
  * The engine never waits for anything in exec() and maintain(), and each
- * operation ends within microseconds (a large value: the time to copy it).  The
+ * operation ends within microseconds (a large value: the time to copy it; KV_STAGE may wait).  The
  * host then makes short calls without telling its scheduler, which halves what
  * a request costs at low rates.  An engine that says so and then waits holds up
  * the whole process.
@@ -236,7 +237,25 @@ enum kv_code {
 	 * Calls `update` with the entry of `key` and does what it answers.  The
 	 * status is KV_OK when that was done (KV_KEEP included).
 	 */
-	KV_UPDATE = 60
+	KV_UPDATE = 60,
+	/*
+	 * Memory of the store that the host fills itself, so that a long value is neither
+	 * copied nor made room for and written down all at once.  In: value_len, bytes of
+	 * all of it, at least KV_PIN_LENGTH; pin, 0 to begin, else what the first call gave;
+	 * offset, bytes from its start that are filled and will not change any more; length,
+	 * bytes from its start that are to be fit to be filled, offset <= length <= value_len.
+	 * Out: value, where it is, which stays; pin, which keeps it until release() gets it;
+	 * length, how much of it can be filled, at least what was asked; tag, 1 when the
+	 * engine would rather be asked once more, with nothing new, before what is filled is used.
+	 * KV_NO_MEMORY: nothing has changed; without an earlier call there is none.
+	 * KV_REFUSED: there are as many as the engine has room for.  KV_NOT_FOUND: the pin is
+	 * of another generation of the code.
+	 *
+	 * A KV_SET, or a change that answers KV_REPLACE, whose value lies in what is filled
+	 * may take that over where it is.  Nothing is an entry before, or counts
+	 * as kept.  An engine without it answers KV_UNSUPPORTED.  The key is not used.
+	 */
+	KV_STAGE = 70
 };
 
 /* Flags of an operation; an engine refuses unknown ones with KV_UNSUPPORTED. */

@@ -131,6 +131,7 @@ func (d *daemon) swapEngine(next *config.Config, path, rule string) (string, err
 		d.log.Info("reloaded: the engine is unchanged")
 		return outcome.String(), nil
 	}
+	d.srv.KeepHouse() // what was received into the store that no longer serves is moved
 	d.log.Info("reloaded: "+outcome.String(), append(logFields(d.host.Status()),
 		zap.Int64("lane_held_us", outcome.LaneHeld.Microseconds()), zap.Uint64("copied", outcome.Copied),
 		logging.MessageID(systemd.MessageSwapped))...)

@@ -20,6 +20,7 @@ const (
 	Delete = 40
 	Clear  = 50
 	Update = 60
+	Stage  = 70
 )
 
 // Flags of an operation.
@@ -271,6 +272,15 @@ func (b *Batch) Delete(space uint32, key []byte) int {
 
 // asSet as Op.Length of a Delete, where engines do not look, marks [Batch.Gone].
 const asSet = 1
+
+// Stage adds a call for memory of the store that is filled from outside; see
+// KV_STAGE of kvstore.h.
+func (b *Batch) Stage(pin uint64, total, filled, want int) int {
+	i, o := b.add(Stage, 0, nil)
+	o.Pin, o.ValueLen, o.Offset, o.Length = pin, uint64(total), uint64(filled), uint64(want)
+	b.writes++
+	return i
+}
 
 // Gone adds a Set whose expiry time has passed already: a removal that counts
 // as a change even when there was nothing.

@@ -35,6 +35,8 @@ type generation struct {
 	syncErrno int    // guarded by lane; of a sync that failed, until the engine knows
 	// heir took over the store by hand-over, with its pins. Guarded by lane.
 	heir *generation
+	// stageless: the engine has no KV_STAGE. Guarded by lane.
+	stageless bool
 	// released counts deliveries of pins, to wake those who wait for the last.
 	released atomic.Uint64
 }

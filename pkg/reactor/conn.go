@@ -17,6 +17,7 @@ type Conn struct {
 	in    []byte // unparsed bytes, on the heap; or
 	big   []byte // a mapping of its own for a large request, of which
 	bigN  int    // this many bytes are filled
+	lent  *Stage // big is memory of the handler's
 	need  int    // least bytes that take the parser further, 0: any
 	out   []chunk
 	outN  int   // bytes in out
@@ -82,31 +83,50 @@ func (c *Conn) pending() []byte {
 }
 
 // drop gives all buffers back.
-func (c *Conn) drop(spare *spares) {
+func (c *Conn) drop(r *Reactor) {
 	c.in = nil
-	if c.big != nil {
-		spare.give(c.big)
-		c.big, c.bigN = nil, 0
+	switch {
+	case c.lent != nil:
+		r.handler.Unpin(c.lent.Pin)
+	case c.big != nil:
+		r.maps.give(c.big)
 	}
+	c.big, c.bigN, c.lent = nil, 0, nil
+}
+
+// discard has what the connection's large request lay in given back after the tick.
+func (c *Conn) discard(r *Reactor) {
+	if c.big == nil {
+		return
+	}
+	g := waste{mem: c.big}
+	if c.lent != nil {
+		g.pin = c.lent.Pin
+	}
+	r.garbage = append(r.garbage, g)
+	c.big, c.bigN, c.lent = nil, 0, nil
 }
 
 // keep stores rest, the unparsed bytes, which may lie in the arena or in the
 // connection's own buffers.
-func (c *Conn) keep(rest []byte, need int, spare *spares) error {
+func (c *Conn) keep(rest []byte, need int, r *Reactor) error {
 	c.need = need
 	if len(rest) == 0 {
-		c.drop(spare)
+		c.drop(r)
 		return nil
 	}
 	want := max(need, len(rest))
 	if want <= smallInput {
 		kept := append([]byte(nil), rest...)
-		c.drop(spare)
+		c.drop(r)
 		c.in = kept
 		return nil
 	}
+	if r.stage(c, rest, want) {
+		return nil
+	}
 	if want > len(c.big) {
-		return c.grow(rest, want, spare)
+		return c.grow(rest, want, r)
 	}
 	c.bigN = copy(c.big, rest) // moves within the mapping, or nothing at all
 	return nil
@@ -114,14 +134,17 @@ func (c *Conn) keep(rest []byte, need int, spare *spares) error {
 
 // grow moves rest to a mapping with room for want bytes. Memory is used only
 // as it fills, so a length that is announced but never sent costs nothing.
-func (c *Conn) grow(rest []byte, want int, spare *spares) error {
+func (c *Conn) grow(rest []byte, want int, r *Reactor) error {
 	size := max(want+arenaRead, 2*len(c.big))
-	big, err := spare.take(size)
+	if c.lent != nil {
+		size = want + arenaRead
+	}
+	big, err := r.maps.take(size)
 	if err != nil {
 		return fmt.Errorf("make room for a request of %d bytes: %w", want, err)
 	}
 	n := copy(big, rest)
-	c.drop(spare)
+	c.drop(r)
 	c.big, c.bigN = big, n
 	return nil
 }

@@ -104,18 +104,25 @@ func (r *Reactor) read(c *Conn, events uint32) {
 
 // readBig fills the connection's own mapping.
 func (r *Reactor) readBig(c *Conn, events uint32) {
+	if c.lent != nil && c.lent.wants(c.bigN) && !r.reach(c, stageStep) {
+		return
+	}
 	if c.bigN == len(c.big) {
-		if err := c.grow(c.big[:c.bigN], c.bigN+1, &r.maps); err != nil {
+		if err := c.grow(c.big[:c.bigN], c.bigN+1, r); err != nil {
 			r.refuse(c, NoMemory, c.bigN)
 			return
 		}
 	}
-	n, errno := rawRead(c.FD, c.big[c.bigN:])
-	if !r.got(c, n, errno, n == len(c.big)-c.bigN, events) {
+	room := c.big[c.bigN:]
+	if c.lent != nil {
+		room = c.big[c.bigN:c.lent.Fit]
+	}
+	n, errno := rawRead(c.FD, room)
+	if !r.got(c, n, errno, n == len(room), events) {
 		return
 	}
 	c.bigN += n
-	if c.bigN >= c.need {
+	if c.bigN >= c.need && r.ready(c) {
 		r.parse(c, c.big[:c.bigN])
 	}
 }
@@ -160,6 +167,9 @@ func (r *Reactor) endOfInput(c *Conn) {
 // parseKept has the bytes parsed that an earlier tick left over. Those on the
 // heap go to the arena first: requests are off-heap.
 func (r *Reactor) parseKept(c *Conn) {
+	if !r.ready(c) {
+		return
+	}
 	data := c.pending()
 	if c.big == nil {
 		if arenaSize-r.used < len(data) {
@@ -219,12 +229,10 @@ func (r *Reactor) refuse(c *Conn, why Reason, figure int) {
 // keep stores the rest of the input. Requests of this tick may lie in the
 // connection's own mapping, which therefore stays until the tick has ended.
 func (r *Reactor) keep(c *Conn, rest []byte, need, taken int) {
-	if c.big != nil && taken > 0 {
-		old := c.big
-		c.big, c.bigN = nil, 0
-		r.garbage = append(r.garbage, old)
+	if taken > 0 {
+		c.discard(r)
 	}
-	if err := c.keep(rest, need, &r.maps); err != nil {
+	if err := c.keep(rest, need, r); err != nil {
 		r.refuse(c, NoMemory, max(need, len(rest)))
 	}
 }
@@ -363,10 +371,7 @@ func (r *Reactor) close(c *Conn) {
 	}
 	r.dropHeld(c)
 	c.out, c.outN = nil, 0
-	if c.big != nil {
-		r.garbage = append(r.garbage, c.big) // requests of this tick may lie there
-		c.big, c.bigN = nil, 0
-	}
+	c.discard(r) // requests of this tick may lie there
 	c.in = nil
 	r.handler.Closed(c)
 	r.unwatch(c.FD)

@@ -76,6 +76,11 @@ type Handler interface {
 	Done()
 	// Unpin gives back a pin of a Ref.
 	Unpin(pin uint64)
+	// Stage lends memory for a request of total bytes, of which want are to be
+	// fit to be filled (s is the zero Stage), or more of what was lent: filled
+	// bytes are there and stay as they are. false: none, and s is what it was.
+	// It is given back like a pin.
+	Stage(s *Stage, total, filled, want int) bool
 	// Refuse is told of a limit; for TooManyClients it may Send a last word.
 	Refuse(c *Conn, why Reason, figure int)
 }
@@ -117,7 +122,7 @@ type Reactor struct {
 	bells   map[int]func() // by descriptor, what to call
 	rung    []func()       // of this tick
 	maps    spares         // mappings for large requests
-	garbage [][]byte       // mappings to be given back after this tick
+	garbage []waste        // to be given back after this tick
 	side    side
 	traffic Traffic
 
@@ -350,9 +355,13 @@ func (r *Reactor) tick(n int) {
 
 // freeGarbage gives back what requests of the tick lay in.
 func (r *Reactor) freeGarbage() {
-	for i, m := range r.garbage {
-		r.maps.give(m)
-		r.garbage[i] = nil
+	for i := range r.garbage {
+		if g := &r.garbage[i]; g.pin != 0 {
+			r.handler.Unpin(g.pin)
+		} else {
+			r.maps.give(g.mem)
+		}
+		r.garbage[i] = waste{}
 	}
 	r.garbage = r.garbage[:0]
 }

@@ -27,6 +27,7 @@ type lines struct {
 	refused chan Reason
 	unpins  atomic.Int64
 	ticks   int
+	lender  func(s *Stage, total, filled, want int) bool // nil: nothing is lent
 }
 
 func (h *lines) Open(*Conn) bool { return true }
@@ -34,6 +35,9 @@ func (h *lines) Closed(*Conn)    {}
 func (h *lines) Execute()        { h.ticks++ }
 func (h *lines) Done()           {}
 func (h *lines) Unpin(uint64)    { h.unpins.Add(1) }
+func (h *lines) Stage(s *Stage, total, filled, want int) bool {
+	return h.lender != nil && h.lender(s, total, filled, want)
+}
 func (h *lines) Answer(c *Conn) {
 	out, refs := h.replies[c], h.refs[c]
 	delete(h.replies, c)

@@ -43,6 +43,7 @@ func (s *store) copyTo(dir, like string) (err error) {
 		return err
 	}
 	s.report.Kept = w.kept
+	s.report.Lost.name(w.gone)
 	return settle(dir, f, info)
 }
 
@@ -81,6 +82,8 @@ type writer struct {
 	body  []byte // records of the frame that is being gathered
 	count uint64
 	kept  Kept
+	long  [stages]longValue
+	gone  []Key // whose values cannot be put together
 	err   error
 }
 
@@ -95,6 +98,7 @@ func newWriter(f *os.File) *writer {
 // frame adds the records of a frame, which stay together.
 func (w *writer) frame(fr frame) error {
 	w.kept.Frames++
+	fr = w.join(fr)
 	w.kept.Records += fr.count
 	if len(w.body) > 0 && len(w.body)+len(fr.body) > gather {
 		w.flush()

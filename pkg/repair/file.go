@@ -220,7 +220,7 @@ func (fl *file) skip(s *span, fr frame, headWhole bool) int64 {
 			s.frames = append(s.frames, fr.frameHead)
 			if fr.kind == frameRecords {
 				eachRecord(fr.body, func(r record) {
-					if len(s.keys) < keysMost && r.kind != recordClear {
+					if len(s.keys) < keysMost && r.kind != recordClear && r.kind != recordStage {
 						s.keys = append(s.keys, newKey(r.space, r.key))
 					}
 				})

@@ -102,6 +102,8 @@ const (
 	recordClear  = 3
 	recordPatch  = 4
 	recordRetag  = 5
+	recordStage  = 6
+	recordTake   = 7
 )
 
 const (
@@ -117,14 +119,15 @@ type record struct {
 	space  uint32
 	key    []byte
 	value  []byte // of a patch: the patch
-	offset uint64 // of a patch
-	total  uint64 // of a patch: length of the value afterwards
+	stage  uint64 // of a piece of a long value, and of what takes that: its number
+	offset uint64 // of a patch, of a piece, of the value among the pieces
+	total  uint64 // length of the value afterwards; of a piece: of all of them
 	size   int    // of all of it, in bytes
 }
 
 // parseRecord takes the record at the start of b apart; false: there is none.
 func parseRecord(b []byte) (r record, ok bool) {
-	if len(b) == 0 || b[0]&recordType == 0 || b[0]&recordType > recordRetag || b[0] >= 2*recordExpiry {
+	if len(b) == 0 || b[0]&recordType == 0 || b[0] >= 2*recordExpiry {
 		return r, false
 	}
 	rd := reading{b: b, at: 1}
@@ -141,10 +144,13 @@ func parseRecord(b []byte) (r record, ok bool) {
 			rd.bytes(8)
 		}
 		keyLen, valueLen := rd.number(), uint64(0)
-		if r.kind == recordPatch {
+		if r.kind >= recordStage {
+			r.stage = rd.number()
+		}
+		if r.kind == recordPatch || r.kind >= recordStage {
 			r.offset, r.total = rd.number(), rd.number()
 		}
-		if r.kind == recordSet || r.kind == recordPatch {
+		if r.kind == recordSet || r.kind == recordPatch || r.kind == recordStage {
 			valueLen = rd.number()
 		}
 		r.key = rd.bytes(keyLen)

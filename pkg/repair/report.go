@@ -77,6 +77,13 @@ type Lost struct {
 	DoubtfulLeftOut int   `json:"doubtful_keys_left_out,omitempty"`
 }
 
+// name adds keys to those that are lost.
+func (l *Lost) name(keys []Key) {
+	room := min(keysMost-len(l.Keys), len(keys))
+	l.Keys = append(l.Keys, keys[:room]...)
+	l.KeysLeftOut += len(keys) - room
+}
+
 // Key names a key in a report.
 type Key struct {
 	Space    uint32 `json:"space,omitempty"`

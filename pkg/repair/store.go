@@ -322,7 +322,7 @@ func (s *store) weigh(fr frame) {
 		switch r.kind {
 		case recordClear:
 			s.clear[r.space] = true
-		case recordSet, recordDelete:
+		case recordSet, recordTake, recordDelete:
 			s.sure[at] = true
 			delete(s.doubt, at)
 		case recordPatch:

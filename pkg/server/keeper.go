@@ -59,6 +59,7 @@ func (w *worker) keep() {
 	w.s.keeperAt = time.Time{}
 	w.s.keeperMu.Unlock()
 	w.due = 0
+	w.unstage()
 	if w.dormant && !w.save.running {
 		w.r.Sweep()
 		return

@@ -49,6 +49,9 @@ type Engine interface {
 	Maintain(now int64, budget uint64) (more bool, next int64)
 	// Removed is the first of the entries that the last Maintain removed.
 	Removed() *batch.Event
+	// Stage lends memory of the store for a long value; what went to make room
+	// is in Removed, too.
+	Stage(s *engine.Staged, total, filled, want int, now int64) bool
 	// Full tells whether the data is above a limit under which nothing goes by
 	// itself; Limit is the one in force. Neither needs the lane.
 	Full() bool

@@ -121,13 +121,17 @@ type worker struct {
 	base    reactor.Traffic // of the last CONFIG RESETSTAT
 	save    saving
 
-	housework time.Duration // of housekeeping between ticks
-	dormant   bool          // DEBUG SET-ACTIVE-EXPIRE 0
+	generation uint64        // of the engine, when requests were last looked through; see unstage
+	housework  time.Duration // of housekeeping between ticks
+	dormant    bool          // DEBUG SET-ACTIVE-EXPIRE 0
 }
 
 func newWorker(s *Server) (*worker, error) {
 	w := &worker{s: s, budget: 256, batch: batch.New(), inner: batch.New(), scan: batch.NewScan(),
 		stats: newStatistics(), addr: s.o.Socket + ":0"}
+	s.o.Engine.Lock()
+	w.generation = s.o.Engine.Generation()
+	s.o.Engine.Unlock()
 	w.engineName = func() string { return w.engine }
 	w.setThresholds(s.o.Thresholds)
 	r, err := reactor.New(w, s.o.Limits, func() uint64 { return s.lastID.Add(1) })

@@ -111,7 +111,7 @@ void disk_close(struct kv_store *st)
 	if (d == NULL)
 		return;
 	disk_flush(st);
-	base_abandon(d);
+	base_abandon(st, d);
 	if (d->status == KV_OK) {
 		/* Gives the reserved rest back; it does no harm where it stays. */
 		(void)disk_calls->truncate(d->log.fd, (off_t)d->log.size);
@@ -140,7 +140,7 @@ void disk_fail(struct kv_store *st, int error)
 	d->buffer.records = 0;
 	if (d->buffer.room != 0)
 		d->buffer.used = sizeof(struct frame_head);
-	base_abandon(d);
+	base_abandon(st, d);
 	d->log.doubted = 1;
 	d->retry_at = INT64_MIN;
 }

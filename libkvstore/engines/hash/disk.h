@@ -16,6 +16,10 @@
  * cannot be read at frame s, and a later frame tells that s was on disk, the file
  * is damaged and nothing may be guessed; else it is the end that a crash tore, and is cut.
  *
+ * Long values are written in pieces (RECORD_STAGE), between which others stand; the first piece
+ * has offset 0 and ends what stood under its number before.  All pieces of a value stand in the file that
+ * the RECORD_TAKE stands in; a value that nothing takes is none.
+ *
  * A record gives what became of an entry, never how: reading a log twice, or from a
  * point before the base that it goes with, comes to the same.  (A patch is
  * absolute, too; one whose entry is not there is of an entry that a later record removes.)
@@ -56,26 +60,29 @@ struct frame_head {
 	uint64_t seq;    /* of a base: frames so far */
 	uint64_t synced; /* of FRAME_END: the log must reach this seq */
 	uint64_t length; /* of the records */
-	uint64_t count;  /* of FRAME_END: entries in the base; else records */
+	uint64_t count;  /* of FRAME_END: records in the base; else in this frame */
 	uint64_t body;   /* checksum of the records */
 	uint64_t sum;    /* checksum of what stands before */
 };
 
-enum record_type { RECORD_SET = 1, RECORD_DELETE, RECORD_CLEAR, RECORD_PATCH, RECORD_RETAG, RECORD_TYPES };
+enum record_type { RECORD_SET = 1, RECORD_DELETE, RECORD_CLEAR, RECORD_PATCH, RECORD_RETAG,
+		   RECORD_STAGE, /* bytes of a long value, in order, before it is known what becomes of it */
+		   RECORD_TAKE,  /* an entry with a value that stands there, which is then forgotten */
+		   RECORD_TYPES };
 
 /* One record, taken apart; pointers are into what was read. */
 struct record {
 	uint32_t type;
 	uint32_t space;
 	uint32_t tag;
-	uint32_t reserved;
+	uint32_t stage; /* RECORD_STAGE and RECORD_TAKE: which */
 	int64_t expiry;
 	const uint8_t *key;
 	uint64_t key_len;
 	const uint8_t *value; /* of RECORD_PATCH: the patch */
 	uint64_t value_len;
-	uint64_t offset; /* RECORD_PATCH */
-	uint64_t total;  /* RECORD_PATCH: length of the value afterwards */
+	uint64_t offset; /* RECORD_PATCH; RECORD_STAGE: of these bytes; RECORD_TAKE: of the value, in the stage */
+	uint64_t total;  /* RECORD_PATCH, RECORD_TAKE: length of the value afterwards; RECORD_STAGE: of all of it */
 };
 
 #define RECORD_HEAD_MAX 64u
@@ -121,6 +128,16 @@ enum disk_asked {
 	DISK_UNASKED,
 	DISK_ASKED,   /* it is to be begun */
 	DISK_ANSWERED /* it is the one that is being written */
+};
+
+/* A long value that the walk has met.  It stays as it was then, and is written in pieces, since
+ * nobody else has a turn while one is. */
+struct held {
+	struct held *next;
+	struct record take; /* RECORD_TAKE; its key is behind this structure */
+	const uint8_t *value;
+	uint64_t page;    /* what extent_hold() gave */
+	uint64_t written; /* bytes of the value */
 };
 
 struct disk_file {
@@ -171,7 +188,8 @@ struct disk {
 	struct disk_file base;
 	struct disk_buffer base_buffer;
 	uint64_t base_frames;
-	uint64_t base_entries;
+	uint64_t base_records;
+	struct held *held; /* long values that the walk has met, and that are not written yet */
 	uint64_t base_mark; /* the commit that brings it to disk */
 	uint32_t space;    /* the walk is in this space */
 	uint32_t walking;  /* 0: the next space is to be found */
@@ -253,7 +271,7 @@ int log_rotate(struct disk *d);
 void disk_fail(struct kv_store *st, int error);
 
 /* Gives the base that is being written up. */
-void base_abandon(struct disk *d);
+void base_abandon(struct kv_store *st, struct disk *d);
 
 /* Notes that a base is wanted, and says in the flags how the one asked for fares. */
 void base_ask(struct disk *d, struct kv_commit *c, bool wanted);

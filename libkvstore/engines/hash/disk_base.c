@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define GATHER (256 * KIB)
 #define RETRY 1000        /* ms, when writes wait for it */
@@ -22,6 +23,16 @@
 #endif
 uint64_t disk_base_least = DISK_BASE_LEAST;
 
+/* The first of them is done with. */
+static void held_end(struct kv_store *st, struct disk *d)
+{
+	struct held *h = d->held;
+
+	d->held = h->next;
+	extent_let(st, h->page);
+	free(h);
+}
+
 /* The base that was asked for does not come. */
 static void refuse_asked(struct disk *d)
 {
@@ -29,7 +40,7 @@ static void refuse_asked(struct disk *d)
 	d->not_saved = 1;
 }
 
-void base_abandon(struct disk *d)
+void base_abandon(struct kv_store *st, struct disk *d)
 {
 	char name[NAME_ROOM];
 
@@ -40,6 +51,8 @@ void base_abandon(struct disk *d)
 		file_name(name, "new", d->base.number);
 		disk_calls->unlink(d->dir, name);
 	}
+	while (d->held != NULL)
+		held_end(st, d);
 	file_close(&d->base);
 	d->base_buffer.records = 0;
 	if (d->base_buffer.room != 0)
@@ -59,7 +72,7 @@ static void base_failed(struct kv_store *st, int error, int64_t now)
 	}
 	if (d->asked == DISK_ASKED && d->phase == DISK_LOG)
 		refuse_asked(d); /* it could not even be begun */
-	base_abandon(d);
+	base_abandon(st, d);
 	d->retry_at = now + (d->status == KV_OK ? RETRY_QUIET : RETRY);
 }
 
@@ -81,6 +94,58 @@ struct walk {
 	int error;
 };
 
+/* Has a long value written after this. */
+static void hold(struct walk *w, const struct entry *e)
+{
+	struct disk *d = w->st->disk;
+	struct held *h = malloc(sizeof *h + e->key_len);
+
+	if (h == NULL) {
+		w->error = ENOMEM;
+		return;
+	}
+	*h = (struct held){.next = d->held, .value = e->value, .page = extent_hold(w->st, e),
+			   .take = {.type = RECORD_TAKE, .space = d->space, .tag = e->tag, .expiry = e->expiry,
+				    .stage = BASE_STAGE, .key = (uint8_t *)(h + 1), .key_len = e->key_len,
+				    .total = e->value_len}};
+	memcpy(h + 1, e->key, e->key_len);
+	d->held = h;
+}
+
+/* Writes a piece of the first long value that waits, after the last one its key. */
+static void write_held(struct walk *w)
+{
+	struct disk *d = w->st->disk;
+	struct held *h = d->held;
+	uint64_t left = h->take.total - h->written;
+	uint64_t most = stage_piece < GATHER ? stage_piece : GATHER;
+	struct record r = {.type = RECORD_STAGE, .stage = BASE_STAGE, .offset = h->written, .total = h->take.total,
+			   .value = h->value + h->written, .value_len = left < most ? left : most};
+
+	w->used += 1 + r.value_len / UNIT_BYTES;
+	if (!buffer_reach(&d->base_buffer, 2 * RECORD_HEAD_MAX + h->take.key_len)) {
+		w->error = ENOMEM;
+		return;
+	}
+	buffer_put(&d->base_buffer, &r, false);
+	d->base_records++;
+	if (flush(d, r.value, r.value_len) != 0) {
+		w->error = errno;
+		return;
+	}
+	h->written += r.value_len;
+	if (h->written < h->take.total)
+		return;
+	/* The flush may have given the buffer back. */
+	if (!buffer_reach(&d->base_buffer, RECORD_HEAD_MAX + h->take.key_len)) {
+		w->error = ENOMEM;
+		return;
+	}
+	buffer_put(&d->base_buffer, &h->take, false);
+	d->base_records++;
+	held_end(w->st, d);
+}
+
 /* Also of one whose time has passed: it is there until it is noted that it has gone.  The clock
  * may be set back before that, and what is then told of it in the log has to find it. */
 static void write_entry(void *arg, const struct entry *e)
@@ -91,15 +156,19 @@ static void write_entry(void *arg, const struct entry *e)
 			   .key = e->key, .key_len = e->key_len, .value = e->value, .value_len = e->value_len};
 	bool big = e->value_len >= DISK_BIG;
 
-	w->used += 1 + (e->key_len + e->value_len) / UNIT_BYTES;
 	if (w->error != 0)
 		return;
+	if (e->value_len >= stage_piece && e->value_len >= KV_PIN_LENGTH) {
+		hold(w, e);
+		return;
+	}
+	w->used += 1 + (e->key_len + e->value_len) / UNIT_BYTES;
 	if (!buffer_reach(&d->base_buffer, RECORD_HEAD_MAX + e->key_len + (big ? 0 : e->value_len))) {
 		w->error = ENOMEM;
 		return;
 	}
 	buffer_put(&d->base_buffer, &r, !big);
-	d->base_entries++;
+	d->base_records++;
 	if ((big && flush(d, e->value, e->value_len) != 0) ||
 	    (!big && d->base_buffer.used >= GATHER && flush(d, NULL, 0) != 0))
 		w->error = errno;
@@ -127,6 +196,10 @@ static bool walk_on(struct walk *w, uint64_t budget)
 	while (w->used < budget && w->error == 0) {
 		const struct space *sp;
 
+		if (d->held != NULL) {
+			write_held(w);
+			continue;
+		}
 		if (!d->walking && !next_space(w->st))
 			return true;
 		sp = space_find(w->st, d->space);
@@ -164,14 +237,14 @@ static int begin(struct kv_store *st)
 	d->space = KV_SPACE_ALL;
 	d->walking = 0;
 	d->base_frames = 0;
-	d->base_entries = 0;
+	d->base_records = 0;
 	d->grown = 0;
 	return 0;
 }
 
 static int finish(struct disk *d)
 {
-	struct frame_head h = {.kind = FRAME_END, .count = d->base_entries,
+	struct frame_head h = {.kind = FRAME_END, .count = d->base_records,
 			       .synced = d->seq + (d->buffer.records != 0)};
 
 	if (flush(d, NULL, 0) != 0)

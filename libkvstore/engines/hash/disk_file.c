@@ -171,6 +171,16 @@ static uint64_t body_sum2(uint64_t id, const void *a, uint64_t na, const void *b
 #define RECORD_TAG 16u
 #define RECORD_EXPIRY 32u
 
+static bool in_stage(uint32_t type)
+{
+	return type == RECORD_STAGE || type == RECORD_TAKE;
+}
+
+static bool has_value(uint32_t type)
+{
+	return type == RECORD_SET || type == RECORD_PATCH || type == RECORD_STAGE;
+}
+
 static uint8_t *put_number(uint8_t *p, uint64_t v)
 {
 	for (; v >= 128; v >>= 7)
@@ -196,11 +206,13 @@ uint64_t record_write(uint8_t *to, const struct record *r)
 		p += 8;
 	}
 	p = put_number(p, r->key_len);
-	if (r->type == RECORD_PATCH) {
+	if (in_stage(r->type))
+		p = put_number(p, r->stage);
+	if (r->type == RECORD_PATCH || in_stage(r->type)) {
 		p = put_number(p, r->offset);
 		p = put_number(p, r->total);
 	}
-	if (r->type == RECORD_SET || r->type == RECORD_PATCH)
+	if (has_value(r->type))
 		p = put_number(p, r->value_len);
 	return (uint64_t)(p - to);
 }
@@ -249,11 +261,13 @@ static void read_entry(struct reading *rd, struct record *r, uint8_t flags)
 		r->expiry = expiry != NULL ? (int64_t)load64(expiry) : 0;
 	}
 	r->key_len = get_number(rd);
-	if (r->type == RECORD_PATCH) {
+	if (in_stage(r->type))
+		r->stage = (uint32_t)get_number(rd);
+	if (r->type == RECORD_PATCH || in_stage(r->type)) {
 		r->offset = get_number(rd);
 		r->total = get_number(rd);
 	}
-	if (r->type == RECORD_SET || r->type == RECORD_PATCH)
+	if (has_value(r->type))
 		r->value_len = get_number(rd);
 	r->key = get_bytes(rd, r->key_len);
 	r->value = get_bytes(rd, r->value_len);

@@ -198,6 +198,88 @@ static int carry_out(struct kv_store *st, struct replay *re)
 	return KV_OK;
 }
 
+/* KV_STAGE for a stage of the log; a status. */
+static int do_stage(struct kv_store *st, struct replay_stage *s, uint64_t length)
+{
+	struct kv_op op = {.code = KV_STAGE, .pin = s->pin, .value_len = s->total, .offset = s->filled, .length = length};
+	struct kv_batch batch = {.size = sizeof batch, .op_size = sizeof op, .count = 1, .ops = &op, .now = INT64_MIN};
+
+	if (hash_exec(st, &batch) != KV_OK)
+		return KV_ERROR;
+	if (op.status == KV_OK) {
+		s->pin = op.pin;
+		s->bytes = (uint8_t *)(uintptr_t)op.value;
+	}
+	return op.status;
+}
+
+static void forget(struct kv_store *st, struct replay_stage *s)
+{
+	if (s->pin != 0)
+		hash_release(st, &s->pin, 1);
+	*s = (struct replay_stage){0};
+}
+
+void replay_end(struct kv_store *st, struct replay *re)
+{
+	for (unsigned i = 0; i < STAGES; i++)
+		forget(st, &re->stages[i]);
+}
+
+/* Puts bytes of a long value where the store takes them from. */
+static int read_stage(struct kv_store *st, struct replay *re, const struct record *r)
+{
+	struct replay_stage *s = &re->stages[r->stage];
+	int rc;
+
+	if (r->offset == 0) {
+		forget(st, s);
+		s->total = r->total;
+	}
+	if (r->total != s->total || r->offset != s->filled || r->value_len > s->total - s->filled || s->total < KV_PIN_LENGTH)
+		return KV_CORRUPT;
+	rc = do_stage(st, s, s->filled + r->value_len);
+	if (rc != KV_OK)
+		return rc;
+	memcpy(s->bytes + s->filled, r->value, r->value_len);
+	s->filled += r->value_len;
+	return KV_OK;
+}
+
+/* Makes an entry of such a value. */
+static int read_take(struct kv_store *st, struct replay *re, struct record *r)
+{
+	struct replay_stage *s = &re->stages[r->stage];
+	int rc;
+
+	if (s->pin == 0 || r->offset > s->filled || r->total > s->filled - r->offset)
+		return KV_CORRUPT;
+	rc = do_stage(st, s, s->filled);
+	if (rc != KV_OK)
+		return rc;
+	r->type = RECORD_SET;
+	r->value = s->bytes + r->offset;
+	r->value_len = r->total;
+	make_op(&re->ops[re->count++], r);
+	rc = carry_out(st, re);
+	forget(st, s);
+	return rc;
+}
+
+/* One record of those; what was gathered comes before it. */
+static int long_value(struct kv_store *st, struct replay *re, struct record *r)
+{
+	struct record mine = *r;
+	int rc = re->count != 0 ? carry_out(st, re) : KV_OK;
+
+	if (rc != KV_OK)
+		return rc;
+	if (mine.stage >= STAGES)
+		return KV_CORRUPT;
+	re->records[0] = mine;
+	return mine.type == RECORD_STAGE ? read_stage(st, re, &mine) : read_take(st, re, &re->records[0]);
+}
+
 int replay_frame(struct kv_store *st, struct replay *re, const struct reader *rd, const struct frame_head *h)
 {
 	const uint8_t *p = rd->bytes;
@@ -211,7 +293,10 @@ int replay_frame(struct kv_store *st, struct replay *re, const struct reader *rd
 
 		if (n == 0)
 			return KV_CORRUPT;
-		make_op(&re->ops[re->count++], r);
+		if (UNLIKELY(r->type == RECORD_STAGE || r->type == RECORD_TAKE))
+			rc = long_value(st, re, r);
+		else
+			make_op(&re->ops[re->count++], r);
 		p += n;
 		left -= n;
 		records++;

@@ -28,6 +28,12 @@ struct replay {
 	unsigned count;
 	struct record records[REPLAY_GROUP];
 	struct kv_op ops[REPLAY_GROUP];
+	struct replay_stage {
+		uint64_t pin; /* 0: none */
+		uint64_t total;
+		uint64_t filled;
+		uint8_t *bytes;
+	} stages[STAGES];
 };
 
 /* All of these leave in `why` what is wrong when they return false. */
@@ -43,5 +49,8 @@ bool reader_seek(struct reader *rd, struct frame_head *h);
 
 /* Puts the records of a frame into the store; a status. */
 int replay_frame(struct kv_store *st, struct replay *re, const struct reader *rd, const struct frame_head *h);
+
+/* Gives back what nothing has taken. */
+void replay_end(struct kv_store *st, struct replay *re);
 
 #endif

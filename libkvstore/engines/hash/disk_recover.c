@@ -553,7 +553,6 @@ static int load(struct opening *o)
 		return sweep(o);
 	if (rc == KV_OK && o->base != 0)
 		rc = load_base(o);
-
 	for (uint64_t i = 0; rc == KV_OK && i < o->log_count && !stop.stopped; i++)
 		rc = load_log(o, i, &stop);
 	if (rc != KV_OK)
@@ -587,6 +586,7 @@ int disk_recover(struct kv_store *st, struct disk *d, const struct kv_open *open
 		weigh(o);
 		rc = load(o);
 	}
+	replay_end(st, &o->replay);
 	if (st->h != NULL)
 		st->h->max_memory = limit;
 	if (rc == KV_OK) {

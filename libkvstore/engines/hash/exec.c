@@ -28,7 +28,7 @@ struct turn {
 
 static inline bool has_key(const struct kv_op *op)
 {
-	return op->code != KV_CLEAR && op->key_len <= KEY_MAX;
+	return op->code != KV_CLEAR && op->code != KV_STAGE && op->key_len <= KEY_MAX;
 }
 
 static void ask_bucket(struct kv_store *st, const struct kv_op *op, uint64_t *hash,
@@ -213,7 +213,7 @@ static int do_set(struct kv_store *st, struct turn *t)
 	f.sid = t->sp->sid;
 	if ((op->flags & KV_OP_KEEP_EXPIRY) && t->slot != NULL)
 		f.expiry = t->entry.expiry;
-	rc = log_ready(st, f.key_len, f.value_len);
+	rc = log_ready(st, f.key_len, stage_log_bytes(st, op->value, f.value_len));
 	if (UNLIKELY(rc != KV_OK))
 		return rc;
 	if (t->slot != NULL)
@@ -282,6 +282,7 @@ static int judge(const struct kv_op *op)
 	case KV_DELETE:
 	case KV_CLEAR:
 	case KV_UPDATE:
+	case KV_STAGE:
 		break;
 	default:
 		return KV_UNSUPPORTED;
@@ -333,6 +334,10 @@ static int do_one(struct kv_store *st, struct kv_batch *batch, struct kv_op *op,
 	t.hash = hash;
 	do {
 		st->lacking = 0;
+		if (UNLIKELY(op->code == KV_STAGE)) {
+			rc = stage_exec(st, op);
+			continue;
+		}
 		look_up(st, &t);
 		rc = dispatch(st, &t);
 	} while (UNLIKELY(rc == KV_NO_MEMORY) && tries++ < RECLAIM_TRIES &&
@@ -367,6 +372,8 @@ int hash_exec(kv_store *st, struct kv_batch *batch)
 
 void hash_release(kv_store *st, const uint64_t *pins, uint64_t count)
 {
-	for (uint64_t i = 0; i < count; i++)
+	for (uint64_t i = 0; i < count; i++) {
 		extent_unpin(st, pins[i]);
+		stage_end(st, pins[i]);
+	}
 }

@@ -11,7 +11,8 @@
  *
  * An entry whose value is that of another one, as after COPY and RENAME, borrows it: its own
  * extent holds but the key.  The lender never borrows itself, and stays, DEAD if its entry
- * goes, until the last borrower has gone.
+ * goes, until the last borrower has gone.  One who writes a value down for long is a borrower, too
+ * (extent_hold()).  What the host fills itself (stage.c) is DEAD from the start.
  */
 #include "store.h"
 
@@ -137,6 +138,38 @@ uint64_t extent_alloc(struct kv_store *st, uint64_t n, uint64_t spare)
 	return page;
 }
 
+uint64_t extent_stage(struct kv_store *st, uint64_t n)
+{
+	uint64_t page = take(st, order_for(pages_for(n)));
+	struct extent *x;
+
+	if (page == 0)
+		return 0;
+	x = extent_at(st, page);
+	x->state = EXTENT_DEAD;
+	x->pins = 1;
+	x->next = 0;
+	x->lender = 0;
+	x->borrowers = 0;
+	st->h->pins++;
+	st->h->used += x->pages * PAGE;
+	return page;
+}
+
+bool extent_stage_reach(struct kv_store *st, uint64_t page, uint64_t n, uint64_t total)
+{
+	struct extent *x = extent_at(st, page);
+	uint64_t before = x->pages;
+	uint64_t most = pages_for(total);
+
+	if (!add_pages(st, page, pages_for(n)))
+		return false;
+	if (before > most)
+		cut_pages(st, page, before - most > TRIM_PAGES ? before - TRIM_PAGES : most);
+	st->h->used += (x->pages - before) * PAGE;
+	return true;
+}
+
 bool extent_reach(struct kv_store *st, uint64_t page, uint64_t n)
 {
 	struct extent *x = extent_at(st, page);
@@ -164,10 +197,7 @@ void extent_free(struct kv_store *st, uint64_t page)
 	list_put(st, page);
 	if (lender == 0)
 		return;
-	x = extent_at(st, lender);
-	x->borrowers--;
-	if (x->state == EXTENT_DEAD)
-		extent_free(st, lender);
+	extent_let(st, lender);
 }
 
 static struct loan *loan_at(const struct kv_store *st, const void *value)
@@ -206,6 +236,25 @@ void extent_borrow(struct kv_store *st, uint64_t page, uint64_t lender, const ui
 	x->lender = lender;
 	x->lent = (uint64_t)(value - st->base[LARGE]);
 	extent_at(st, lender)->borrowers++;
+}
+
+uint64_t extent_hold(struct kv_store *st, const struct entry *e)
+{
+	uint64_t page = (uint64_t)(e->block - EXTENT_HEAD - st->base[LARGE]) / PAGE;
+	uint64_t lender = extent_at(st, page)->lender;
+
+	page = lender != 0 ? lender : page;
+	extent_at(st, page)->borrowers++;
+	return page;
+}
+
+void extent_let(struct kv_store *st, uint64_t page)
+{
+	struct extent *x = extent_at(st, page);
+
+	x->borrowers--;
+	if (x->state == EXTENT_DEAD)
+		extent_free(st, page);
 }
 
 void extent_unpin(struct kv_store *st, uint64_t page)

@@ -271,6 +271,18 @@ struct loan {
 
 #define LOANS 64u
 
+/* Memory that the host fills itself, see stage.c. */
+struct stage {
+	uint64_t page;   /* its extent, 0: not in use */
+	uint64_t total;  /* bytes of all of it */
+	uint64_t filled; /* by the host, from its start */
+	uint64_t log;    /* number of the log in which bytes of it stand, 0: none */
+	uint64_t logged; /* so many, from its start */
+};
+
+#define STAGES 17u /* one of them for the base, when it is read */
+#define BASE_STAGE (STAGES - 1)
+
 /* The open store of this generation; all that is not in the files. */
 struct kv_store {
 	struct header *h;
@@ -289,6 +301,8 @@ struct kv_store {
 	int64_t kept_at;    /* when disk_maintain() was last called */
 	uint64_t heat_most; /* SLOT_HEAT when use is noted, else 0 */
 	struct loan loans[LOANS]; /* the latest, by place; see extent_lender() */
+	struct stage stages[STAGES];
+	uint32_t staged; /* how many of them are in use */
 	void (*log)(void *log_host, int level, const char *text);
 	void *log_host;
 	struct kv_segment segments[SEGMENTS];

@@ -3,6 +3,7 @@
 #define HASH_STORE_H
 
 #include "disk.h"
+#include "extent.h"
 #include "layout.h"
 #include "mix.h"
 
@@ -81,39 +82,6 @@ uint64_t arena_first_live(const struct kv_store *st, uint32_t region, uint64_t *
 static inline uint8_t *small_at(const struct kv_store *st, uint64_t granule)
 {
 	return st->base[SMALL] + granule * GRANULE;
-}
-
-/* ------------------------------------------------------------------ extents */
-
-/* An extent with room for n bytes after its head, and addresses for `spare` more if they can
- * be had: its page, 0 without memory. */
-uint64_t extent_alloc(struct kv_store *st, uint64_t n, uint64_t spare);
-
-/* Frees it, or has the last release of its pins and of what was borrowed do so. */
-void extent_free(struct kv_store *st, uint64_t page);
-
-/* Makes it hold n bytes in place, if it can. */
-bool extent_reach(struct kv_store *st, uint64_t page, uint64_t n);
-
-/* Pins the value of the live extent, which begins at `value`. */
-void extent_pin(struct kv_store *st, uint64_t page, const uint8_t *value);
-
-/* Releases one pin; a number that is no pin does nothing. */
-void extent_unpin(struct kv_store *st, uint64_t page);
-
-/* The extent in which n bytes lie that are (a part of) a value of which somebody holds a pin;
- * 0: it is not known of such. */
-uint64_t extent_lender(const struct kv_store *st, const void *value, uint64_t n);
-
-/* Has the value of an extent lie in another one, at `value`, from now on. */
-void extent_borrow(struct kv_store *st, uint64_t page, uint64_t lender, const uint8_t *value);
-
-/* Gives memory of free extents back; as pool_trim(). */
-uint64_t extent_trim(struct kv_store *st, uint64_t budget, bool *more);
-
-static inline struct extent *extent_at(const struct kv_store *st, uint64_t page)
-{
-	return (struct extent *)(void *)(st->base[LARGE] + page * PAGE);
 }
 
 /* ------------------------------------------------------------------ entries */
@@ -539,7 +507,7 @@ static inline void log_set(struct kv_store *st, uint32_t space, const struct for
 				   .key = f->key, .key_len = f->key_len, .value = value,
 				   .value_len = f->value_len};
 
-		disk_note(st, &r);
+		stage_note(st, &r);
 	}
 }
 

@@ -72,7 +72,10 @@ static void note(struct kv_store *st, const struct update *u, int answer)
 		entry_read(st, *slot, &e);
 		r.value = e.value;
 	}
-	disk_note(st, &r);
+	if (r.type == RECORD_SET)
+		stage_note(st, &r);
+	else
+		disk_note(st, &r);
 }
 
 /* Makes an entry after the change, with the first `keep` bytes of the present value
@@ -220,13 +223,15 @@ static int do_remove(struct kv_store *st, struct update *u)
 }
 
 /* Bytes of value that a change puts into the log at most. */
-static uint64_t log_bytes(const struct update *u, int answer)
+static uint64_t log_bytes(struct kv_store *st, const struct update *u, int answer)
 {
 	const struct kv_change *c = &u->change;
 
 	if (as_patch(u, answer))
 		return c->patch_len + (u->old == NULL ? u->op->key_len + RECORD_HEAD_MAX : 0);
-	return answer == KV_REPLACE || answer == KV_PATCH ? c->value_len : 0;
+	if (answer == KV_REPLACE)
+		return stage_log_bytes(st, c->value, c->value_len);
+	return answer == KV_PATCH ? c->value_len : 0;
 }
 
 int store_update(struct kv_store *st, const struct kv_op *op, uint64_t hash, uint64_t *old,
@@ -246,7 +251,7 @@ int store_update(struct kv_store *st, const struct kv_op *op, uint64_t hash, uin
 	answer = op->update(op->arg, &present, &u.change);
 	if (answer == KV_KEEP || ((answer == KV_REMOVE || answer == KV_RETAG) && old == NULL))
 		return KV_OK;
-	rc = log_ready(st, op->key_len, log_bytes(&u, answer));
+	rc = log_ready(st, op->key_len, log_bytes(st, &u, answer));
 	if (UNLIKELY(rc != KV_OK))
 		return rc;
 	switch (answer) {

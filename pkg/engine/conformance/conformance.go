@@ -130,6 +130,7 @@ var checks = []check{
 	{name: "clear", needs: capDelete | capScan, run: checkClear},
 	{name: "hand-over", needs: capHandover, run: checkHandOver},
 	{name: "long values and pins", run: checkPins},
+	{name: "memory that the host fills", run: checkStage},
 	{name: "walk", needs: capScan, run: checkWalk},
 	{name: "walk from any cursor", needs: capScan, run: checkCursors},
 	{name: "one at random", needs: capScan, run: checkRandom},

@@ -77,10 +77,10 @@ static void walked_over(void)
 	FAIL_IF(hash_exec(st, &batch) != KV_OK || op.status != KV_OK);
 	FAIL_IF(commit(&h, st, false) != KV_OK);
 	copy_directory(live, rebuilt); /* a kill, here */
-	hash_close(st, 0);
+	shop_close(st);
 	st = open_at(rebuilt, false, SHOP_NOW + 2 * LASTS);
 	FAIL_IF(at(st, SHOP_NOW + 2 * LASTS, KV_GET, "gone", 0, &(int64_t){0}) != KV_OK);
-	hash_close(st, 0);
+	shop_close(st);
 }
 
 /* A store that was made while the clock was ahead gives memory back in time all the same. */
@@ -96,7 +96,7 @@ static void made_ahead(void)
 	for (int i = 0; i < 100; i++)
 		keep_house(st, SHOP_NOW + 2 * LASTS, 1000);
 	FAIL_IF(st->h->entries != 0);
-	hash_close(st, 0);
+	shop_close(st);
 }
 
 /* One that was made when the clock knew nothing of the year comes to an end with its housekeeping. */
@@ -121,7 +121,7 @@ static void made_behind(void)
 	}
 	FAIL_IF(st->h->entries != CLOCK_KEYS || st->h->check != header_check(st->h));
 	verify_store(st);
-	hash_close(st, 0);
+	shop_close(st);
 }
 
 int clock_back(uint64_t seed)
@@ -146,11 +146,11 @@ int clock_back(uint64_t seed)
 		keep_house(st, SHOP_NOW + 2 * LASTS, 1000);
 	FAIL_IF(commit(&h, st, false) != KV_OK);
 	copy_directory(live, rebuilt); /* a kill, here */
-	hash_close(st, 0);
+	shop_close(st);
 	for (int stop = 0; stop < 2; stop++) { /* and after a clean stop */
 		st = open_at(stop ? live : rebuilt, false, SHOP_NOW - BACK);
 		look_back(st, SHOP_NOW - BACK);
-		hash_close(st, 0);
+		shop_close(st);
 	}
 	printf("crash: %u keys had expired, and did not come back with a clock that was set back\n", CLOCK_KEYS);
 	return 0;

@@ -57,7 +57,7 @@ static void fault_run(uint64_t *recovered)
 				fprintf(stderr, "crash: fault %d, tick %llu: %s\n", kind, (unsigned long long)t, shop_error);
 			FAIL_IF(copy == NULL);
 			FAIL_IF(state_of(shop_digest(copy), healthy ? known : 0, past->count - 1) < 0);
-			hash_close(copy, 0);
+			shop_close(copy);
 			power_record();
 		}
 	}
@@ -80,14 +80,14 @@ static void fault_run(uint64_t *recovered)
 				  errors[shop_draw(&chance, 4)]);
 		else
 			power_stop();
-		hash_close(st, 0);
+		shop_close(st);
 		fault_set(FAULT_NONE, 0, 0, 0);
 		st = shop_open(live, false, chance, &status);
 		if (st == NULL)
 			fprintf(stderr, "crash: fault %d: %s\n", kind, shop_error);
 		FAIL_IF(st == NULL || shop_digest(st) != digest);
 	}
-	hash_close(st, 0);
+	shop_close(st);
 }
 
 /* Calls that fail while a store is opened: it says so, or it does not matter. */
@@ -103,7 +103,7 @@ static void fault_opening(void)
 	st = shop_open(live, false, 1, &status);
 	FAIL_IF(st == NULL);
 	digest = shop_digest(st);
-	hash_close(st, 0);
+	shop_close(st);
 	for (int kind = 1; kind < FAULTS; kind++) {
 		for (uint64_t n = 0; n < 12; n++) {
 			copy_directory(live, rebuilt);
@@ -117,7 +117,7 @@ static void fault_opening(void)
 			if (st != NULL) {
 				images += st->disk->image;
 				FAIL_IF(shop_digest(st) != digest);
-				hash_close(st, 0);
+				shop_close(st);
 			}
 		}
 	}
@@ -175,7 +175,7 @@ static void fault_lasting(enum fault_kind kind, uint64_t n)
 			end_sync(&h, 0);
 	}
 	FAIL_IF(st->disk->status != KV_OK || shop_op(st, &chance, 99, &(unsigned){0}) != KV_OK);
-	hash_close(st, 0);
+	shop_close(st);
 	power_stop();
 }
 
@@ -235,7 +235,7 @@ static void full_while_it_evicts(void)
 		now = m.next;
 	}
 	FAIL_IF(st->h->committed > limit.max_memory || put(st, k) != KV_OK);
-	hash_close(st, 0);
+	shop_close(st);
 	power_stop();
 }
 

@@ -21,7 +21,7 @@ static uint64_t make_stopped(void)
 		end_sync(&h, 0);
 	}
 	remember(st);
-	hash_close(st, 0);
+	shop_close(st);
 	return past->state[past->count - 1];
 }
 
@@ -41,13 +41,13 @@ static void judge_image(uint64_t whole, uint64_t at, uint64_t *later)
 		fprintf(stderr, "crash: byte %llu of the image: taken in silence (%s)\n", (unsigned long long)at, shop_said);
 	FAIL_IF(strstr(shop_said, IMAGE_NAME) == NULL);
 	if (st->image != NULL) {
-		hash_close(st, 0);
+		shop_close(st);
 		st = shop_open(rebuilt, false, 7, &status);
 		FAIL_IF(st == NULL || st->disk->image);
 	}
 	FAIL_IF(shop_digest(st) != whole);
 	image_least = UINT64_MAX;
-	hash_close(st, 0);
+	shop_close(st);
 	image_least = 0;
 }
 
@@ -77,7 +77,7 @@ int spoil_image(uint64_t seed, uint64_t step)
 	FAIL_IF(!image_settle(st));
 	shop_note(st);
 	verify_store(st);
-	hash_close(st, 0);
+	shop_close(st);
 	copy_directory(live, rebuilt);
 	snprintf(path, sizeof path, "%s/" IMAGE_NAME, rebuilt);
 	for (uint64_t at = seed % step; at < size; at += at < foot.data ? step : 1) {

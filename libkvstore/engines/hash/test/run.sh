@@ -20,6 +20,7 @@ build() { # name, flags
 	gcc $strict $2 -D_GNU_SOURCE "$here"/big.c "$here"/verify.c "$engine"/*.c -o "$out/$1-big"
 	gcc $strict $2 -D_GNU_SOURCE "$here"/evict.c "$here"/verify.c "$engine"/*.c -o "$out/$1-evict"
 	gcc $strict $2 -D_GNU_SOURCE "$here"/huge.c "$here"/verify.c "$engine"/*.c -o "$out/$1-huge"
+	gcc $strict $2 -D_GNU_SOURCE "$here"/stage.c "$here"/verify.c "$engine"/*.c -o "$out/$1-stage"
 	gcc $strict $2 -D_GNU_SOURCE "$here"/offer.c "$engine"/*.c -o "$out/$1-offer"
 }
 
@@ -38,5 +39,6 @@ for name in plain asan; do
 	"$out/$name-evict"
 	"$out/$name-offer"
 	"$out/$name-huge"
+	"$out/$name-stage"
 done
 "$out/plain-offer" limit

@@ -86,6 +86,89 @@ static int grant(void *arg, const struct kv_entry *entry, struct kv_change *chan
 	return w->answer;
 }
 
+/* A long value that is being received, between operations. */
+static struct {
+	kv_store *st;
+	uint64_t pin; /* 0: there is none */
+	uint64_t total;
+	uint64_t filled;
+	uint8_t *at;
+	bool used;
+} stage;
+
+uint64_t shop_stages;
+
+static void stage_call(kv_store *st, uint64_t length)
+{
+	bool more = true;
+
+	while (more) {
+		struct kv_op op = {.code = KV_STAGE, .pin = stage.pin, .value_len = stage.total, .offset = stage.filled,
+				   .length = length};
+
+		FAIL_IF(exec(st, &op, 1) != KV_OK || op.status != KV_OK || op.length < length);
+		stage.pin = op.pin;
+		stage.at = (uint8_t *)(uintptr_t)op.value;
+		more = op.tag != 0;
+	}
+}
+
+static void stage_leave(kv_store *st)
+{
+	if (stage.st == st && stage.pin != 0)
+		hash_release(st, &stage.pin, 1);
+	memset(&stage, 0, sizeof stage);
+}
+
+/* Receives some more, or begins to. */
+static void stage_on(kv_store *st, uint64_t *chance, uint64_t number)
+{
+	uint64_t to;
+
+	if (stage.st != st)
+		memset(&stage, 0, sizeof stage);
+	if (shop_longest < 400000 || (stage.pin == 0 && shop_draw(chance, 12) != 0))
+		return;
+	if (stage.pin == 0) {
+		stage.st = st;
+		stage.total = KV_PIN_LENGTH + shop_draw(chance, 300000);
+	}
+	to = stage.filled + shop_draw(chance, 120000);
+	to = to < stage.total ? to : stage.total;
+	stage_call(st, to);
+	for (; stage.filled < to; stage.filled++)
+		stage.at[stage.filled] = (uint8_t)(number + stage.filled / 100);
+	if (stage.filled == stage.total)
+		stage_call(st, to);
+	if (shop_draw(chance, 30) == 0)
+		stage_leave(st); /* whoever sent it went away */
+}
+
+void shop_long(kv_store *st, uint64_t k)
+{
+	char key[64];
+	struct kv_op op = {.code = KV_SET, .key = key, .key_len = key_of(k, key)};
+
+	stage_leave(st);
+	stage.st = st;
+	stage.total = KV_PIN_LENGTH + 100;
+	stage_call(st, stage.total);
+	memset(stage.at, (int)('a' + k), stage.total);
+	stage.filled = stage.total;
+	stage_call(st, stage.total);
+	op.value = stage.at + 40;
+	op.value_len = stage.total - 42;
+	FAIL_IF(exec(st, &op, 1) != KV_OK || op.status != KV_OK);
+	stage_leave(st);
+	shop_stages++;
+}
+
+void shop_close(kv_store *st)
+{
+	stage_leave(st);
+	hash_close(st, 0);
+}
+
 static uint8_t value_memory[400000];
 
 static uint64_t length_of(uint64_t *chance)
@@ -144,6 +227,12 @@ static void make_op(struct kv_op *op, char *key, struct wish *w, uint64_t *chanc
 		op->expiry = number % 7 == 0 ? SHOP_NOW + 5000000 + (int64_t)number : 0;
 		for (uint64_t i = 0; i < op->value_len; i += 16)
 			memcpy(value_memory + i, &number, 8);
+		if (stage.pin != 0 && stage.filled == stage.total && shop_draw(chance, 2) == 0) {
+			op->value = stage.at + shop_draw(chance, 50);
+			op->value_len = stage.total - 50 - shop_draw(chance, 50);
+			stage.used = true;
+			shop_stages++;
+		}
 	}
 }
 
@@ -154,11 +243,14 @@ int shop_op(kv_store *st, uint64_t *chance, uint64_t number, unsigned *run)
 	struct wish wishes[3];
 	unsigned n = shop_draw(chance, 6) == 0 ? 3 : 1;
 
+	stage_on(st, chance, number);
 	for (unsigned i = 0; i < n; i++) {
 		make_op(&ops[i], keys[i], &wishes[i], chance, number * 3 + i);
 		ops[i].flags |= i + 1 < n ? KV_OP_WITH_NEXT : 0;
 	}
 	FAIL_IF(exec(st, ops, n) != KV_OK);
+	if (stage.used)
+		stage_leave(st);
 	*run = n;
 	for (unsigned i = 0; i < n; i++) {
 		if (ops[i].status != KV_OK && ops[i].status != KV_NOT_FOUND)

@@ -23,6 +23,9 @@
 extern char shop_said[1024];
 extern char shop_error[512];
 
+/* How many entries were made of what was received into the store. */
+extern uint64_t shop_stages;
+
 /* The longest value. */
 extern uint64_t shop_longest;
 
@@ -30,6 +33,12 @@ uint64_t shop_draw(uint64_t *chance, uint64_t below);
 
 /* Opens; NULL and shop_error. */
 kv_store *shop_open(const char *dir, bool fresh, uint64_t seed, int *status);
+
+/* Has a key of space 0 hold a value that was received into the store. */
+void shop_long(kv_store *st, uint64_t k);
+
+/* Closes, with nothing left that the host had from it. */
+void shop_close(kv_store *st);
 
 /* One random operation (a run of up to three, sometimes): the status of the last. */
 int shop_op(kv_store *st, uint64_t *chance, uint64_t number, unsigned *run);

@@ -133,6 +133,8 @@ static void walk_large(const struct kv_store *st, struct tally *t)
 		page += 1ull << x->order;
 	}
 	CHECK(page == st->h->large_top);
+	for (const struct held *h = st->disk != NULL ? st->disk->held : NULL; h != NULL; h = h->next)
+		t->borrowing++;
 	CHECK(t->pins == st->h->pins && t->borrowers == t->borrowing);
 }
 

@@ -1,0 +1,285 @@
+/*
+ * stage.c - memory of the store that the host fills itself, and what is made of it
+ *
+ * Linked with the engine directly.  Ends with a sentence at the first thing wrong.
+ */
+#include "verify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MUST(cond)                                                                  \
+	do {                                                                        \
+		if (!(cond)) {                                                      \
+			fprintf(stderr, "stage: %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			abort();                                                    \
+		}                                                                   \
+	} while (0)
+
+#define NOW 1700000000000
+
+static char room[1 << 20];
+
+static int no_more(struct kv_sink *sink, uint64_t need)
+{
+	(void)sink;
+	(void)need;
+	return KV_NO_MEMORY;
+}
+
+static kv_store *store_open(void)
+{
+	char error[256] = "";
+	struct kv_open open = {.size = sizeof open, .now = NOW, .seed = 42, .error = error,
+			       .error_size = sizeof error};
+	kv_store *st = NULL;
+
+	MUST(hash_open(&open, &st) == KV_OK);
+	return st;
+}
+
+static struct kv_op one(kv_store *st, struct kv_op op)
+{
+	struct kv_sink sink = {room, room + sizeof room, no_more, NULL};
+	struct kv_events events = {.sink = &sink};
+	struct kv_batch batch = {.size = sizeof batch, .op_size = sizeof op, .count = 1, .ops = &op,
+				 .now = NOW, .reply = &sink, .events = &events};
+
+	MUST(hash_exec(st, &batch) == KV_OK);
+	return op;
+}
+
+static struct kv_op stage(kv_store *st, uint64_t pin, uint64_t total, uint64_t filled, uint64_t want)
+{
+	return one(st, (struct kv_op){.code = KV_STAGE, .pin = pin, .value_len = total, .offset = filled, .length = want});
+}
+
+static struct kv_op get(kv_store *st, const char *key)
+{
+	return one(st, (struct kv_op){.code = KV_GET, .key = key, .key_len = strlen(key), .length = UINT64_MAX});
+}
+
+static int set(kv_store *st, const char *key, const void *value, uint64_t n)
+{
+	return one(st, (struct kv_op){.code = KV_SET, .key = key, .key_len = strlen(key), .value = value, .value_len = n}).status;
+}
+
+static void drop(kv_store *st, const char *key)
+{
+	MUST(one(st, (struct kv_op){.code = KV_DELETE, .key = key, .key_len = strlen(key)}).status == KV_OK);
+}
+
+static void settle(kv_store *st)
+{
+	struct kv_maintain m = {.size = sizeof m, .now = NOW, .more = 1, .budget = 1000};
+
+	while (m.more) {
+		struct kv_sink sink = {room, room + sizeof room, no_more, NULL};
+		struct kv_events events = {.sink = &sink};
+
+		m.events = &events;
+		MUST(hash_maintain(st, &m) == KV_OK);
+	}
+}
+
+/* Fills a stage of `total` bytes piece by piece with `c`; all but the last of them told of. */
+static struct kv_op fill(kv_store *st, uint64_t total, uint64_t piece, char c)
+{
+	struct kv_op s = stage(st, 0, total, 0, piece < total ? piece : total);
+	uint64_t done = 0;
+
+	while (s.status == KV_OK) {
+		memset((char *)(uintptr_t)s.value + done, c, s.length - done);
+		done = s.length;
+		if (done == total)
+			break;
+		s = stage(st, s.pin, total, done, done + piece < total ? done + piece : total);
+	}
+	return s;
+}
+
+/* What is got of a key is n times `c`, where it was received. */
+static void must_be(kv_store *st, const char *key, const void *at, uint64_t n, char c)
+{
+	struct kv_op got = get(st, key);
+
+	MUST(got.status == KV_OK && got.value_len == n && (at == NULL || got.value == at));
+	for (uint64_t i = 0; i < n; i++)
+		MUST(((const char *)got.value)[i] == c);
+	if (got.pin != 0)
+		hash_release(st, &got.pin, 1);
+}
+
+/* The value lies where it was received; memory comes as it fills, and goes with the entry. */
+static void taken(void)
+{
+	kv_store *st = store_open();
+	uint64_t total = 64 * MIB, held;
+	struct kv_op s = stage(st, 0, total, 0, MIB);
+
+	MUST(s.status == KV_OK && s.length >= MIB && s.length < 2 * MIB && st->h->committed < 3 * MIB);
+	hash_release(st, &s.pin, 1);
+	s = fill(st, total, MIB, 'a');
+	MUST(s.status == KV_OK && st->h->committed > total && st->h->pins == 1 && st->h->entries == 0);
+	verify_store(st);
+	MUST(set(st, "too early", (const char *)s.value + 100, total - 102) == KV_OK); /* not told of: copied */
+	must_be(st, "too early", NULL, total - 102, 'a');
+	drop(st, "too early");
+	settle(st);
+	held = st->h->committed;
+	MUST(stage(st, s.pin, total, total, total).status == KV_OK);
+	MUST(set(st, "key", (const char *)s.value + 100, total - 102) == KV_OK);
+	MUST(st->h->committed < held + MIB);
+	verify_store(st);
+	hash_release(st, &s.pin, 1);
+	must_be(st, "key", (const char *)s.value + 100, total - 102, 'a');
+	verify_store(st);
+	drop(st, "key");
+	settle(st);
+	MUST(st->h->committed < MIB && st->h->pins == 0);
+	verify_store(st);
+	hash_close(st, 0);
+}
+
+/* What a client that went away had sent is nobody's. */
+static void left(void)
+{
+	kv_store *st = store_open();
+	struct kv_op s = fill(st, 8 * MIB, MIB, 'b');
+
+	hash_release(st, &s.pin, 1);
+	settle(st);
+	MUST(st->h->committed < MIB && st->h->pins == 0 && st->staged == 0);
+	MUST(stage(st, s.pin, 8 * MIB, 0, MIB).status == KV_NOT_FOUND);
+	verify_store(st);
+	hash_close(st, 0);
+}
+
+/* A short part of what was received is copied, so that the rest can go. */
+static void in_part(void)
+{
+	kv_store *st = store_open();
+	struct kv_op s = fill(st, 8 * MIB, 8 * MIB, 'c');
+
+	s = stage(st, s.pin, 8 * MIB, 8 * MIB, 8 * MIB);
+	MUST(set(st, "short", s.value, MIB) == KV_OK && set(st, "long", s.value, 8 * MIB) == KV_OK);
+	hash_release(st, &s.pin, 1);
+	drop(st, "long");
+	settle(st);
+	MUST(st->h->committed < 3 * MIB);
+	must_be(st, "short", NULL, MIB, 'c');
+	verify_store(st);
+	hash_close(st, 0);
+}
+
+/* As many as there is room for, and what makes no sense, is refused; nothing is left of either. */
+static void refused(void)
+{
+	kv_store *st = store_open();
+	uint64_t pins[STAGES];
+
+	for (unsigned i = 0; i < STAGES; i++) {
+		struct kv_op s = stage(st, 0, MIB, 0, 4096);
+
+		MUST(s.status == KV_OK);
+		pins[i] = s.pin;
+	}
+	MUST(stage(st, 0, MIB, 0, 4096).status == KV_REFUSED);
+	MUST(stage(st, pins[0], MIB + 1, 0, 4096).status == KV_REFUSED);
+	MUST(stage(st, pins[0], MIB, MIB, MIB).status == KV_REFUSED);
+	MUST(stage(st, pins[0], MIB, 100, 50).status == KV_REFUSED);
+	MUST(stage(st, pins[0], MIB, 0, MIB + 1).status == KV_REFUSED);
+	MUST(stage(st, pins[0], MIB, 2000, 4096).status == KV_OK);
+	MUST(stage(st, pins[0], MIB, 1000, 4096).status == KV_REFUSED);
+	hash_release(st, pins, STAGES);
+	MUST(stage(st, 0, KV_PIN_LENGTH - 1, 0, 0).status == KV_REFUSED);
+	MUST(stage(st, 0, VALUE_MAX + 1, 0, 0).status == KV_TOO_LARGE);
+	settle(st);
+	MUST(st->h->pins == 0 && st->staged == 0);
+	verify_store(st);
+	hash_close(st, 0);
+}
+
+/* Within a limit: others go to make room where they may, else there is none and nothing has changed. */
+static void limited(void)
+{
+	static char value[1000];
+	kv_store *st = store_open();
+	struct kv_limit limit = {.size = sizeof limit, .policy = KV_KEEP_ALL, .max_memory = 16 * MIB};
+	struct kv_op s;
+	char key[16];
+	uint64_t held;
+
+	MUST(hash_limit(st, &limit) == KV_OK);
+	for (unsigned i = 0; i < 12000; i++) {
+		snprintf(key, sizeof key, "%u", i);
+		MUST(set(st, key, value, sizeof value) == KV_OK);
+	}
+	held = st->h->entries;
+	s = fill(st, 8 * MIB, MIB, 'd');
+	MUST(s.status == KV_NO_MEMORY && st->h->entries == held && st->h->pins == 1);
+	hash_release(st, &s.pin, 1);
+	MUST(stage(st, 0, 8 * MIB, 0, 8 * MIB).status == KV_NO_MEMORY && st->h->pins == 0);
+	limit.policy = KV_EVICT_USE;
+	MUST(hash_limit(st, &limit) == KV_OK);
+	s = fill(st, 8 * MIB, 256 * KIB, 'd');
+	MUST(s.status == KV_OK && st->h->entries < held && st->h->committed <= limit.max_memory);
+	s = stage(st, s.pin, 8 * MIB, 8 * MIB, 8 * MIB);
+	MUST(set(st, "key", s.value, 8 * MIB) == KV_OK);
+	hash_release(st, &s.pin, 1);
+	must_be(st, "key", s.value, 8 * MIB, 'd');
+	verify_store(st);
+	hash_close(st, 0);
+}
+
+static int replace(void *arg, const struct kv_entry *entry, struct kv_change *change)
+{
+	const struct kv_op *s = arg;
+
+	(void)entry;
+	change->value = s->value;
+	change->value_len = s->value_len;
+	return KV_REPLACE;
+}
+
+static int append(void *arg, const struct kv_entry *entry, struct kv_change *change)
+{
+	change->value = arg;
+	change->value_len = entry->value_len + 1;
+	change->patch_offset = entry->value_len;
+	change->patch_len = 1;
+	return KV_PATCH;
+}
+
+/* By way of an update; and it grows in place, behind what was received with it. */
+static void updated(void)
+{
+	kv_store *st = store_open();
+	struct kv_op s = fill(st, 3 * MIB, MIB, 'e');
+	struct kv_op op = {.code = KV_UPDATE, .key = "key", .key_len = 3, .update = replace, .arg = &s};
+
+	s = stage(st, s.pin, 3 * MIB, 3 * MIB, 3 * MIB);
+	s.value_len = 3 * MIB - 50;
+	MUST(one(st, op).status == KV_OK);
+	hash_release(st, &s.pin, 1);
+	must_be(st, "key", s.value, 3 * MIB - 50, 'e');
+	op.update = append;
+	op.arg = (char *)"e";
+	for (unsigned i = 0; i < 5000; i++)
+		MUST(one(st, op).status == KV_OK);
+	must_be(st, "key", s.value, 3 * MIB - 50 + 5000, 'e');
+	verify_store(st);
+	hash_close(st, 0);
+}
+
+int main(void)
+{
+	taken();
+	left();
+	in_part();
+	refused();
+	limited();
+	updated();
+	printf("stage: as it should be\n");
+	return 0;
+}
