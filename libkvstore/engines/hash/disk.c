@@ -38,7 +38,7 @@ static struct disk *disk_new(const struct kv_open *open)
 	d->size = sizeof *d;
 	d->ids = open->seed;
 	d->log.fd = d->before.fd = d->base.fd = -1;
-	d->next = d->oldest = 1;
+	d->next = d->oldest = d->worn = 1;
 	d->dir = disk_calls->open(AT_FDCWD, open->state_dir, O_RDONLY | O_DIRECTORY, 0);
 	return d;
 }
@@ -95,6 +95,7 @@ int disk_open(struct kv_store *st, const struct kv_open *open)
 		disk_free(d);
 		return rc;
 	}
+	d->worn = d->oldest;
 	st->disk = d;
 	return KV_OK;
 }
@@ -112,6 +113,7 @@ void disk_close(struct kv_store *st)
 		return;
 	disk_flush(st);
 	base_abandon(st, d);
+	base_end(d);
 	if (d->status == KV_OK) {
 		/* Gives the reserved rest back; it does no harm where it stays. */
 		(void)disk_calls->truncate(d->log.fd, (off_t)d->log.size);

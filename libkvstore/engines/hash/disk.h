@@ -176,6 +176,7 @@ struct disk {
 	uint64_t synced;  /* up to this frame all is on disk */
 	uint64_t next;    /* number of the next log */
 	uint64_t oldest;  /* number of the base that counts */
+	uint64_t worn;    /* files with lower numbers are gone */
 	uint64_t grown;   /* bytes of logs since that base was begun */
 	uint64_t base_size;
 	uint64_t extra;   /* what was to be synced beside frames: a mark is seq + extra */
@@ -275,6 +276,9 @@ void base_abandon(struct kv_store *st, struct disk *d);
 
 /* Notes that a base is wanted, and says in the flags how the one asked for fares. */
 void base_ask(struct disk *d, struct kv_commit *c, bool wanted);
+
+/* Removes at once what is still there of older files. */
+void base_end(struct disk *d);
 
 /* What a sync that covers `mark` means for the base. */
 void base_synced(struct kv_store *st, uint64_t mark);

@@ -10,6 +10,7 @@
 #include "store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@
 #define RETRY 1000        /* ms, when writes wait for it */
 #define RETRY_QUIET 10000 /* ms, else */
 #define UNIT_BYTES 256u   /* of a value, count as an entry */
+#define WEAR (4 * MIB)
 
 #ifndef DISK_BASE_LEAST
 #define DISK_BASE_LEAST (64 * MIB)
@@ -262,18 +264,43 @@ static int finish(struct disk *d)
 	return 0;
 }
 
-/* Removes what the new base stands for. */
-static void remove_old(struct disk *d)
+/* Cuts a piece from the end of a file that counts no more, or removes it; true when it is gone.
+ * To remove a long one at once takes the system as long as to write it. */
+static bool wear(struct disk *d, const char *prefix, uint64_t number, bool all)
 {
 	char name[NAME_ROOM];
+	uint64_t size = 0;
+	int fd;
 
-	for (uint64_t n = d->oldest; n < d->base.number; n++) {
-		file_name(name, "base", n);
-		disk_calls->unlink(d->dir, name);
-		file_name(name, "log", n);
-		disk_calls->unlink(d->dir, name);
+	file_name(name, prefix, number);
+	fd = all ? -1 : disk_calls->open(d->dir, name, O_RDWR, 0);
+	if (fd >= 0) {
+		size = disk_calls->size(fd);
+		if (size != UINT64_MAX && size > WEAR)
+			size = disk_calls->truncate(fd, (off_t)(size - WEAR)) == 0 ? size - WEAR : 0;
+		disk_calls->close(fd);
 	}
-	d->oldest = d->base.number;
+	if (size != UINT64_MAX && size > WEAR)
+		return false;
+	disk_calls->unlink(d->dir, name);
+	return true;
+}
+
+/* A step of removing what the newest base stands for; all of it: at the end. */
+static void remove_old(struct disk *d, bool all)
+{
+	while (d->worn < d->oldest) {
+		if (!wear(d, "base", d->worn, all) || !wear(d, "log", d->worn, all))
+			return;
+		d->worn++;
+		if (!all)
+			return;
+	}
+}
+
+void base_end(struct disk *d)
+{
+	remove_old(d, true);
 }
 
 void base_ask(struct disk *d, struct kv_commit *c, bool wanted)
@@ -309,7 +336,7 @@ void base_synced(struct kv_store *st, uint64_t mark)
 		d->extra++;
 		return;
 	}
-	remove_old(d);
+	d->oldest = d->base.number;
 	d->base_size = d->base.size;
 	file_close(&d->base);
 	d->phase = DISK_LOG;
@@ -352,6 +379,11 @@ uint64_t disk_maintain(struct kv_store *st, uint64_t budget, int64_t now, bool *
 	if (d == NULL)
 		return 0;
 	st->kept_at = now;
+	if (d->worn < d->oldest) {
+		remove_old(d, false);
+		w.used += WEAR / UNIT_BYTES / 8;
+		*more |= d->worn < d->oldest;
+	}
 	if (wanted(d, now) && begin(st) != 0)
 		base_failed(st, errno, now);
 	if (d->phase == DISK_WALK) {
@@ -363,7 +395,7 @@ uint64_t disk_maintain(struct kv_store *st, uint64_t budget, int64_t now, bool *
 			base_failed(st, w.error, now);
 		*more |= d->phase == DISK_WALK;
 	}
-	if (d->asked == DISK_ASKED) /* the log before this one is on its way to the disk */
+	if (d->asked == DISK_ASKED || d->phase >= DISK_SYNC) /* something is on its way to the disk */
 		*next = now + RETRY;
 	if (d->status != KV_OK && d->phase == DISK_LOG)
 		*next = waits(d, now) ? d->retry_at : now + RETRY;
