@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"unsafe"
 
@@ -204,12 +205,15 @@ func (t *trial) value(n int) []byte {
 	if t.MaxValue != 0 && uint64(n) > t.MaxValue {
 		n = int(t.MaxValue)
 	}
-	v := make([]byte, n)
+	v := make([]byte, n, n+8)
+	for i := 0; i < n; i += 8 {
+		binary.NativeEndian.PutUint64(v[i:i+8:cap(v)], t.rng.Uint64())
+	}
 	for i := range v {
-		v[i] = byte(t.rng.Uint32())
-		if !t.has(capBinary) {
-			v[i] = 'a' + v[i]%26
+		if t.has(capBinary) {
+			break
 		}
+		v[i] = 'a' + v[i]%26
 	}
 	return v
 }
