@@ -42,7 +42,7 @@ need-build:
 	@tools/need.sh go gcc:gcc /usr/include/string.h:libc6-dev /usr/include/lmdb.h:liblmdb-dev \
 		/usr/include/xxhash.h:libxxhash-dev
 
-engines: $(ENGINES:%=build/engines/%.so) build/libkvstore.so build/test/hash-next.so ## the engines only
+engines: $(ENGINES:%=build/engines/%.so) build/libkvstore.so build/test/hash-next.so build/test/hash-other.so ## the engines only
 
 build/engines/%.so: $$(wildcard libkvstore/engines/$$*/*.[ch]) $(HEADERS) Makefile | need-build
 	@mkdir -p $(@D)
@@ -57,6 +57,13 @@ build/test/%-next.so: $$(wildcard libkvstore/engines/$$*/*.[ch]) $(HEADERS) Make
 	@mkdir -p $(@D)
 	@echo '  CC  $@'
 	@$(CC) $(ENGINE_CFLAGS) -Ilibkvstore -DKV_ENGINE_VERSION='"0.1.1"' \
+		$(call sources,$*) $(ENGINE_LDFLAGS) $(call libs,$*) -o $@
+
+# And one whose memory looks different, so that the data has to be copied: for the bench.
+build/test/%-other.so: $$(wildcard libkvstore/engines/$$*/*.[ch]) $(HEADERS) Makefile | need-build
+	@mkdir -p $(@D)
+	@echo '  CC  $@'
+	@$(CC) $(ENGINE_CFLAGS) -Ilibkvstore -DKV_ENGINE_VERSION='"0.1.2"' -DFORMAT='"other"' \
 		$(call sources,$*) $(ENGINE_LDFLAGS) $(call libs,$*) -o $@
 
 # Go keeps its own account of what is out of date.

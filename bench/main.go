@@ -51,7 +51,7 @@ func parseFlags() options {
 	flag.StringVar(&o.kvstored, "kvstored", "", "`path` of kvstored")
 	flag.StringVar(&o.engine, "engine", "", "`path` of its engine (its own default)")
 	flag.StringVar(&o.next, "next", "", "`path` of another build of that engine, for hand-overs")
-	flag.StringVar(&o.other, "other", "", "`path` of another engine, for copies")
+	flag.StringVar(&o.other, "other", "", "`path` of another engine, or of a build with another format in memory, for copies")
 	flag.StringVar(&o.lmdb, "lmdb", "", "`path` of the engine lmdb; empty: without its cases")
 	flag.StringVar(&o.redis, "redis", "redis-server", "`path` of redis-server, the measure of all; empty: none")
 	flag.StringVar(&o.redisCLI, "redis-cli", "redis-cli", "`path` of redis-cli, whose bulk load is the measure; empty: none")

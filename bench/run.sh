@@ -4,4 +4,4 @@ set -eu
 cd "$(dirname "$0")/.."
 memcached=$(command -v memcached || true)
 exec go run ./bench -kvstored build/kvstored -engine build/libkvstore.so -next build/test/hash-next.so \
-	-other build/engines/debug.so -lmdb build/engines/lmdb.so -kvctl build/kvctl -memcached "$memcached" -out build/bench "$@"
+	-other build/test/hash-other.so -lmdb build/engines/lmdb.so -kvctl build/kvctl -memcached "$memcached" -out build/bench "$@"

@@ -55,7 +55,9 @@
 
 #include "../../kvstore.h"
 
+#ifndef FORMAT
 #define FORMAT "hash-4"
+#endif
 #define MAGIC 0x31687361682d766bull /* "kv-hash1" */
 #define LAYOUT 4u
 
