@@ -237,6 +237,10 @@ void disk_flush(struct kv_store *st);
 /* Bases are written when logs have grown by this much, or as much as the last base. */
 extern uint64_t disk_base_least;
 
+/* Bytes that are cut at a time from files that a base has replaced. */
+#define DISK_WEAR (4 * MIB)
+extern uint64_t disk_wear;
+
 /* Why a call on a file failed, as a status. */
 int disk_status(int error);
 

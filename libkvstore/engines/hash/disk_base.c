@@ -18,12 +18,12 @@
 #define RETRY 1000        /* ms, when writes wait for it */
 #define RETRY_QUIET 10000 /* ms, else */
 #define UNIT_BYTES 256u   /* of a value, count as an entry */
-#define WEAR (4 * MIB)
 
 #ifndef DISK_BASE_LEAST
 #define DISK_BASE_LEAST (64 * MIB)
 #endif
 uint64_t disk_base_least = DISK_BASE_LEAST;
+uint64_t disk_wear = DISK_WEAR;
 
 /* The first of them is done with. */
 static void held_end(struct kv_store *st, struct disk *d)
@@ -276,25 +276,24 @@ static bool wear(struct disk *d, const char *prefix, uint64_t number, bool all)
 	fd = all ? -1 : disk_calls->open(d->dir, name, O_RDWR, 0);
 	if (fd >= 0) {
 		size = disk_calls->size(fd);
-		if (size != UINT64_MAX && size > WEAR)
-			size = disk_calls->truncate(fd, (off_t)(size - WEAR)) == 0 ? size - WEAR : 0;
+		if (size != UINT64_MAX && size > disk_wear)
+			size = disk_calls->truncate(fd, (off_t)(size - disk_wear)) == 0 ? size - disk_wear : 0;
 		disk_calls->close(fd);
 	}
-	if (size != UINT64_MAX && size > WEAR)
+	if (size != UINT64_MAX && size > disk_wear)
 		return false;
 	disk_calls->unlink(d->dir, name);
 	return true;
 }
 
-/* A step of removing what the newest base stands for; all of it: at the end. */
+/* Removes what the newest base stands for: short files, and a piece of the first long one; all of
+ * it: at the end. */
 static void remove_old(struct disk *d, bool all)
 {
 	while (d->worn < d->oldest) {
 		if (!wear(d, "base", d->worn, all) || !wear(d, "log", d->worn, all))
 			return;
 		d->worn++;
-		if (!all)
-			return;
 	}
 }
 
@@ -337,6 +336,7 @@ void base_synced(struct kv_store *st, uint64_t mark)
 		return;
 	}
 	d->oldest = d->base.number;
+	remove_old(d, false);
 	d->base_size = d->base.size;
 	file_close(&d->base);
 	d->phase = DISK_LOG;
@@ -381,7 +381,7 @@ uint64_t disk_maintain(struct kv_store *st, uint64_t budget, int64_t now, bool *
 	st->kept_at = now;
 	if (d->worn < d->oldest) {
 		remove_old(d, false);
-		w.used += WEAR / UNIT_BYTES / 8;
+		w.used += disk_wear / UNIT_BYTES / 8;
 		*more |= d->worn < d->oldest;
 	}
 	if (wanted(d, now) && begin(st) != 0)

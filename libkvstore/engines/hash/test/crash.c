@@ -159,6 +159,7 @@ void choose_ways(void)
 	image_map_least = shop_draw(&chance, 3) ? PAGE : 256 * KIB;
 	image_chunk = shop_draw(&chance, 2) ? PAGE : IMAGE_CHUNK;
 	stage_piece = shop_draw(&chance, 2) ? 20000 : STAGE_PIECE;
+	disk_wear = shop_draw(&chance, 2) ? 3000 : DISK_WEAR;
 }
 
 static uint64_t run_recorded(uint64_t ticks)
