@@ -123,11 +123,11 @@ bool entry_write(struct kv_store *st, const struct form *f, const void *value, s
 {
 	uint64_t lender = f->value_len < KV_PIN_LENGTH ? 0 : extent_lender(st, value, f->value_len);
 
+	if (lender == 0)
+		lender = stage_lender(st, value, f->value_len);
 	/* A start from the log has each value anew: within the limit that must have room, too. */
 	if (lender != 0 && st->h->max_memory != 0 && st->h->payload + f->value_len > st->h->max_memory)
 		lender = 0;
-	if (lender == 0)
-		lender = stage_lender(st, value, f->value_len);
 	if (UNLIKELY(lender != 0)) {
 		if (!make_large(st, f, 0, d))
 			return false;

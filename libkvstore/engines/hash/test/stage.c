@@ -232,6 +232,28 @@ static void limited(void)
 	hash_close(st, 0);
 }
 
+/* What is taken over more than once lies there once, but a start from the log has each value anew: what
+ * is beyond the limit then is not taken over. */
+static void limited_over_and_over(void)
+{
+	kv_store *st = store_open();
+	struct kv_limit limit = {.size = sizeof limit, .policy = KV_KEEP_ALL, .max_memory = 20 * MIB};
+	struct kv_op s, got;
+
+	MUST(hash_limit(st, &limit) == KV_OK);
+	s = fill(st, 8 * MIB, MIB, 'f');
+	s = stage(st, s.pin, 8 * MIB, 8 * MIB, 8 * MIB);
+	MUST(set(st, "first", s.value, 8 * MIB) == KV_OK && set(st, "second", s.value, 8 * MIB) == KV_OK);
+	MUST(set(st, "third", s.value, 8 * MIB) == KV_OK && st->h->committed > 16 * MIB);
+	got = get(st, "first");
+	MUST(got.value == s.value && set(st, "copy", got.value, got.value_len) == KV_NO_MEMORY);
+	hash_release(st, &got.pin, 1);
+	hash_release(st, &s.pin, 1);
+	must_be(st, "second", s.value, 8 * MIB, 'f');
+	verify_store(st);
+	hash_close(st, 0);
+}
+
 static int replace(void *arg, const struct kv_entry *entry, struct kv_change *change)
 {
 	const struct kv_op *s = arg;
@@ -279,6 +301,7 @@ int main(void)
 	in_part();
 	refused();
 	limited();
+	limited_over_and_over();
 	updated();
 	printf("stage: as it should be\n");
 	return 0;
