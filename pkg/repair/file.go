@@ -116,6 +116,7 @@ type frame struct {
 	frameHead
 	at, next int64
 	body     []byte
+	lost     uint64 // bytes that are missing before it; MaxUint64: it may be any number
 }
 
 // read reads and checks the frame at a place. When it is damaged it says why;

@@ -2,6 +2,7 @@ package repair
 
 import (
 	"encoding/binary"
+	"math"
 )
 
 // stages is how many long values can be in pieces at the same time: STAGES of
@@ -9,12 +10,23 @@ import (
 const stages = 17
 
 // longValue is one that comes in pieces.
-type longValue struct{ total, filled uint64 }
+type longValue struct {
+	total, filled uint64
+	lost          uint64 // bytes of the file that are missing behind its last piece
+}
+
+// other tells whether what comes next may be of another value under the same
+// number: then its first n bytes stood where something is missing.
+func (v *longValue) other(n uint64) bool { return v.lost != 0 && v.lost >= n }
 
 // join follows the pieces of long values. A piece is left out where one before
-// it is lost, and the key of such a value is removed: what it was before that
+// it is lost, or may be that of another value, and the key of such a value is removed: what it was before that
 // is not what it was in the end.
 func (w *writer) join(fr frame) frame {
+	for i := range w.long {
+		v := &w.long[i]
+		v.lost += min(fr.lost, math.MaxUint64-v.lost)
+	}
 	if !hasPieces(fr.body) {
 		return fr
 	}
@@ -51,11 +63,12 @@ func (w *writer) piece(r record) bool {
 	if r.offset == 0 {
 		*v = longValue{total: r.total}
 	}
-	if v.total != r.total || v.filled != r.offset || v.total == 0 {
+	n := uint64(len(r.value))
+	if v.total != r.total || v.filled != r.offset || v.total == 0 || n > v.total-v.filled || v.other(r.offset) {
 		*v = longValue{}
 		return false
 	}
-	v.filled += uint64(len(r.value))
+	v.filled, v.lost = v.filled+n, 0
 	return true
 }
 
@@ -66,7 +79,7 @@ func (w *writer) whole(r record) bool {
 	}
 	v := w.long[r.stage]
 	w.long[r.stage] = longValue{}
-	return r.offset <= v.filled && r.total <= v.filled-r.offset
+	return v.total != 0 && r.offset <= v.filled && r.total <= v.filled-r.offset && !v.other(r.offset+r.total)
 }
 
 // appendDelete is the removal of a record's key.

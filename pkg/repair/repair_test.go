@@ -155,7 +155,7 @@ func read(t *testing.T, dir string) (state map[string]string, pieces []piece) {
 			eachRecord(fr.body, func(r record) { p.keys[fmt.Sprintf("%d/%s", r.space, r.key)] = true })
 			pieces = append(pieces, p)
 			return true
-		}, passOver)
+		}, new(missed).passOver)
 	}
 	return state, pieces
 }

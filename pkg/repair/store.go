@@ -3,6 +3,7 @@ package repair
 import (
 	"cmp"
 	"errors"
+	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -428,16 +429,17 @@ func (s *store) each(keep func(frame) error) error {
 			end = torn.Offset
 		}
 		var failed error
+		var m missed
 		if log.known {
 			log.walk(func(fr frame) bool {
 				if fr.at >= end {
 					return false
 				}
 				if fr.kind == frameRecords && fr.seq > seq {
-					seq, failed = fr.seq, keep(fr)
+					seq, failed = fr.seq, keep(m.before(fr))
 				}
 				return failed == nil
-			}, passOver)
+			}, m.passOver)
 		}
 		if failed != nil || end < log.size {
 			return failed
@@ -452,6 +454,7 @@ func (s *store) eachOfBase(keep func(frame) error) (failed error) {
 	if s.base == nil || !s.base.known {
 		return nil
 	}
+	var m missed
 	s.base.walk(func(fr frame) bool {
 		if fr.kind == frameRecords {
 			eachRecord(fr.body, func(r record) {
@@ -459,12 +462,28 @@ func (s *store) eachOfBase(keep func(frame) error) (failed error) {
 					delete(s.doubt, at)
 				}
 			})
-			failed = keep(fr)
+			failed = keep(m.before(fr))
 		}
 		return failed == nil
-	}, passOver)
+	}, m.passOver)
 	return failed
 }
 
+// missed is what of a file was passed over since its last frame that is kept.
+type missed struct{ seq, bytes uint64 }
+
 // passOver goes on behind damage.
-func passOver(span) bool { return true }
+func (m *missed) passOver(d span) bool {
+	m.bytes += uint64(d.end - d.at)
+	return true
+}
+
+// before notes in a frame what is missing before it.
+func (m *missed) before(fr frame) frame {
+	fr.lost = m.bytes
+	if m.seq == 0 || fr.seq != m.seq+1 && m.bytes == 0 {
+		fr.lost = math.MaxUint64
+	}
+	*m = missed{seq: fr.seq}
+	return fr
+}
