@@ -79,7 +79,7 @@ type Handler interface {
 	// Stage lends memory for a request of total bytes, of which want are to be
 	// fit to be filled (s is the zero Stage), or more of what was lent: filled
 	// bytes are there and stay as they are. false: none, and s is what it was.
-	// It is given back like a pin.
+	// It is given back like a pin. Connections may be closed meanwhile.
 	Stage(s *Stage, total, filled, want int) bool
 	// Refuse is told of a limit; for TooManyClients it may Send a last word.
 	Refuse(c *Conn, why Reason, figure int)

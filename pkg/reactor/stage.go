@@ -35,7 +35,14 @@ func (r *Reactor) stage(c *Conn, rest []byte, need int) bool {
 		return false
 	}
 	s, total := &Stage{}, need+stageSlack
-	if !r.handler.Stage(s, total, 0, min(total, stageStep)) {
+	ok := r.handler.Stage(s, total, 0, min(total, stageStep))
+	switch {
+	case c.dead: // it was told what went to make room, and did not take it
+		if ok {
+			r.handler.Unpin(s.Pin)
+		}
+		return true
+	case !ok:
 		return false
 	}
 	c.bigN = copy(s.Data[:s.Fit], rest)
@@ -45,15 +52,19 @@ func (r *Reactor) stage(c *Conn, rest []byte, need int) bool {
 
 // reach has the handler know what was received into lent memory, and makes it fit
 // to take more bytes; where they are not to be had the request moves. false: it
-// was refused.
+// was refused, or the connection was closed meanwhile.
 func (r *Reactor) reach(c *Conn, more int) bool {
 	s := c.lent
 	want := min(len(c.big), c.bigN+more)
-	if (more == 0 || want > c.bigN) && r.handler.Stage(s, len(c.big), c.bigN, want) {
-		s.told = c.bigN
-		return true
+	ok := (more == 0 || want > c.bigN) && r.handler.Stage(s, len(c.big), c.bigN, want)
+	switch {
+	case c.dead:
+		return false
+	case !ok:
+		return r.unlend(c)
 	}
-	return r.unlend(c)
+	s.told = c.bigN
+	return true
 }
 
 // unlend moves a request to a mapping of our own.

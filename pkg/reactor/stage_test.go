@@ -115,6 +115,32 @@ func TestLentMemoryIsGivenBack(t *testing.T) {
 	expect(t, bufio.NewReaderSize(c, 1<<16), long)
 }
 
+// TestLentMemoryOfTheClosed: a connection that is closed while memory is made ready for it, since
+// it does not take what it is told of that, leaves nothing behind.
+func TestLentMemoryOfTheClosed(t *testing.T) {
+	long := "need 3000000 " + strings.Repeat("y", 3_000_000-14) + "\n"
+	for at := 1; at <= 4; at++ {
+		l, asked := &lending{t: t, most: 1 << 30}, 0
+		h := &lines{}
+		h.lender = func(s *Stage, total, filled, want int) bool {
+			if asked++; asked == at {
+				h.r.Conns(h.r.Kill)
+			}
+			return l.stage(s, total, filled, want)
+		}
+		path := start(t, h, Limits{})
+		c := dial(t, path)
+		go io.WriteString(c, long)
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Errorf("closed when asked %d times: an answer", at)
+		}
+		wait(t, func() bool { return h.unpins.Load() == 1 })
+		again := dial(t, path)
+		go io.WriteString(again, long)
+		expect(t, bufio.NewReaderSize(again, 1<<16), long[:len(long)-1])
+	}
+}
+
 func wait(t *testing.T, fn func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !fn(); time.Sleep(time.Millisecond) {
