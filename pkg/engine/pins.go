@@ -68,6 +68,9 @@ func (h *Host) deliverPins() {
 		gen.released.Add(1)
 		delete(p.ready, gen)
 	}
+	if h.full.Load() { // nobody may write before somebody looks whether that was it
+		h.weigh()
+	}
 }
 
 // owner is the generation that has the store of g now. The lane is held.
