@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"kvstored/pkg/client"
 	"kvstored/pkg/engine/enginetest"
 	"kvstored/tests/daemontest"
 )
@@ -66,15 +65,15 @@ func dial(t *testing.T, socket string) *conn {
 // send sends a request; a []byte among the words is taken as it is.
 func (c *conn) send(words ...any) {
 	c.t.Helper()
-	args := make([][]byte, len(words))
-	for i, w := range words {
-		if b, ok := w.([]byte); ok {
-			args[i] = b
-		} else {
-			args[i] = fmt.Append(nil, w)
+	wire := net.Buffers{fmt.Appendf(nil, "*%d\r\n", len(words))} // a large value is not copied here either
+	for _, w := range words {
+		b, ok := w.([]byte)
+		if !ok {
+			b = fmt.Append(nil, w)
 		}
+		wire = append(wire, fmt.Appendf(nil, "$%d\r\n", len(b)), b, []byte("\r\n"))
 	}
-	if _, err := c.net.Write(client.AppendCommand(nil, args...)); err != nil {
+	if _, err := wire.WriteTo(c.net); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -76,8 +76,12 @@ func TestReceivedInPlace(t *testing.T) {
 	}
 	w.mayGrow(large+slack, "GETSET", func() { w.c.do("$-1", "GETSET", "k", v) })
 	w.c.do(fmt.Sprint(":", large+4), "APPEND", "k", "more")
-	w.c.send("GET", "k")
-	w.c.bulk(append(v[:large:large], "more"...))
+	w.c.do("$4", "GETRANGE", "k", large, -1)
+	if got := w.c.line(); got != "more" {
+		t.Errorf("what was appended is %q", got)
+	}
+	w.c.send("GETRANGE", "k", 0, large-1)
+	w.c.bulk(v)
 }
 
 // TestReceivedAmongOthers: what follows a large value in its request, and behind it on the wire.
@@ -139,7 +143,7 @@ func TestReceivedIsWrittenDown(t *testing.T) {
 		t.Errorf("the log grew by %d bytes for a value of %d", n, large)
 	}
 
-	wire = client.AppendCommand(nil, []byte("SET"), []byte("across"), v)
+	wire = client.AppendCommand(wire[:0], []byte("SET"), []byte("across"), v)
 	w.c.write(wire[:large/2])
 	other.do("+OK", "SET", "k2", v[1:])
 	other.do("+Background saving started", "BGSAVE")
@@ -167,9 +171,10 @@ func TestReceivedIsWrittenDown(t *testing.T) {
 // TestReceivedByHalf: what a client that goes away has sent of a value is nobody's.
 func TestReceivedByHalf(t *testing.T) {
 	w, v := start(t), value(large)
+	half := client.AppendCommand(nil, []byte("SET"), []byte("k"), v)[:2<<20]
 	for range 40 { // more than the store takes at a time
 		c := dial(t, w.d.Socket)
-		c.write(client.AppendCommand(nil, []byte("SET"), []byte("k"), v)[:2<<20])
+		c.write(half)
 		defer c.net.Close()
 	}
 	w.c.do("+OK", "SET", "k", v)

@@ -295,9 +295,19 @@ func (m *model) drawUpdate(at spaceKey, key []byte) plan {
 		a.Flags = []uint64{0, batch.IfAbsent, batch.IfPresent, batch.KeepTTL}[m.rng.IntN(4)]
 	}
 	return plan{at, i, func(m *model, p plan, op *batch.Op) {
+		if m.endsAtOnce(p.at, fn, op.Args()) && !m.has(capDelete) {
+			m.expect("UPDATE that removes its key", op, batch.Unsupported)
+			return
+		}
 		m.expect("UPDATE", op, batch.OK)
 		m.applyUpdate(p.at, fn, op.Args(), value)
 	}}
+}
+
+// endsAtOnce tells whether a SET that keeps the time of its key comes at just that time.
+func (m *model) endsAtOnce(at spaceKey, fn batch.Func, a *batch.Arg) bool {
+	old := m.live(at)
+	return fn == batch.FuncSet && a.Flags&batch.KeepTTL != 0 && old != nil && old.expiry != 0 && old.expiry <= a.Now
 }
 
 // applyUpdate does to the model what fn does to the store.
@@ -337,7 +347,7 @@ func (m *model) applyUpdate(at spaceKey, fn batch.Func, a *batch.Arg, value []by
 		e.value, e.tag = value, 0
 		if a.Flags&batch.KeepTTL == 0 {
 			e.expiry = a.Expiry
-		} else if old != nil && e.expiry <= a.Now && e.expiry != 0 {
+		} else if m.endsAtOnce(at, fn, a) {
 			m.remove(at)
 			return
 		}
