@@ -17,8 +17,9 @@
  * is damaged and nothing may be guessed; else it is the end that a crash tore, and is cut.
  *
  * Long values are written in pieces (RECORD_STAGE), between which others stand; the first piece
- * has offset 0 and ends what stood under its number before.  All pieces of a value stand in the file that
- * the RECORD_TAKE stands in; a value that nothing takes is none.
+ * has offset 0 and ends what stood under its number before; one of a total of 0 does only that.
+ * All pieces of a value stand in the file that the RECORD_TAKE stands in; a value that nothing
+ * takes is none.
  *
  * A record gives what became of an entry, never how: reading a log twice, or from a
  * point before the base that it goes with, comes to the same.  (A patch is

@@ -236,6 +236,8 @@ static int read_stage(struct kv_store *st, struct replay *re, const struct recor
 		forget(st, s);
 		s->total = r->total;
 	}
+	if (r->offset == 0 && r->total == 0)
+		return KV_OK;
 	if (r->total != s->total || r->offset != s->filled || r->value_len > s->total - s->filled || s->total < KV_PIN_LENGTH)
 		return KV_CORRUPT;
 	rc = do_stage(st, s, s->filled + r->value_len);

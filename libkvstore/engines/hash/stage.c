@@ -192,12 +192,23 @@ int stage_exec(struct kv_store *st, struct kv_op *op)
 	return KV_OK;
 }
 
+/* Puts into the log that nothing takes what stands there: whoever reads it would keep that, beyond
+ * any limit, until the number is used again. */
+static void note_end(struct kv_store *st, const struct stage *s)
+{
+	struct record r = {.type = RECORD_STAGE, .stage = (uint32_t)(s - st->stages)};
+
+	if (st->disk != NULL && s->log != 0 && s->logged != 0 && disk_reserve(st, 0, 0) == KV_OK)
+		disk_note(st, &r);
+}
+
 void stage_end(struct kv_store *st, uint64_t page)
 {
 	struct stage *s = LIKELY(st->staged == 0) || page == 0 ? NULL : find(st, page);
 
 	if (s == NULL)
 		return;
+	note_end(st, s);
 	*s = (struct stage){0};
 	st->staged--;
 }

@@ -3,10 +3,12 @@
  *
  * Linked with the engine directly.  Ends with a sentence at the first thing wrong.
  */
+#include "disk_read.h"
 #include "verify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define MUST(cond)                                                                  \
 	do {                                                                        \
@@ -27,15 +29,20 @@ static int no_more(struct kv_sink *sink, uint64_t need)
 	return KV_NO_MEMORY;
 }
 
-static kv_store *store_open(void)
+static kv_store *store_open_in(const char *dir)
 {
 	char error[256] = "";
-	struct kv_open open = {.size = sizeof open, .now = NOW, .seed = 42, .error = error,
-			       .error_size = sizeof error};
+	struct kv_open open = {.size = sizeof open, .now = NOW, .seed = 42, .error = error, .error_size = sizeof error,
+			       .state_dir = dir, .flags = dir != NULL ? KV_OPEN_NEW : 0};
 	kv_store *st = NULL;
 
 	MUST(hash_open(&open, &st) == KV_OK);
 	return st;
+}
+
+static kv_store *store_open(void)
+{
+	return store_open_in(NULL);
 }
 
 static struct kv_op one(kv_store *st, struct kv_op op)
@@ -294,10 +301,49 @@ static void updated(void)
 	hash_close(st, 0);
 }
 
+/* Has a store take in what log-1 of another holds. */
+static void replay_log(kv_store *from, kv_store *to, struct replay *re)
+{
+	struct frame_head h;
+	struct reader rd;
+
+	disk_flush(from);
+	MUST(reader_open(&rd, from->disk->dir, "log", 1) && reader_head(&rd, FILE_LOG));
+	for (; reader_frame(&rd, &h); rd.at = rd.next)
+		MUST(replay_frame(to, re, &rd, &h) == KV_OK);
+	reader_close(&rd);
+}
+
+/* Whoever reads the log keeps nothing of what was given back, whatever comes after it. */
+static void left_in_the_log(void)
+{
+	static struct replay re;
+	char dir[] = "/tmp/kv-stage-XXXXXX", name[64];
+	kv_store *st, *to = store_open();
+	struct kv_op s;
+
+	MUST(mkdtemp(dir) != NULL);
+	st = store_open_in(dir);
+	s = fill(st, 8 * MIB, MIB, 'g');
+	replay_log(st, to, &re);
+	MUST(s.status == KV_OK && to->staged == 1 && to->h->committed > 6 * MIB);
+	replay_end(to, &re);
+	hash_release(st, &s.pin, 1);
+	MUST(set(st, "key", "value", 5) == KV_OK);
+	replay_log(st, to, &re);
+	MUST(to->staged == 0 && to->h->pins == 0);
+	MUST(get(to, "key").value_len == 5);
+	hash_close(to, 0);
+	hash_close(st, 0);
+	snprintf(name, sizeof name, "%s/log-1", dir);
+	MUST(unlink(name) == 0 && rmdir(dir) == 0);
+}
+
 int main(void)
 {
 	taken();
 	left();
+	left_in_the_log();
 	in_part();
 	refused();
 	limited();
