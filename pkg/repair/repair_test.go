@@ -69,9 +69,10 @@ func writeStore(t *testing.T) string {
 	for i := 0; !based() || i < 12; i++ {
 		say(t, c, fmt.Sprintf("SET key-%d value-%d-%s", i%7, i, strings.Repeat("x", i%40)))
 		say(t, c, fmt.Sprintf("APPEND tail-%d more-%d", i%3, i))
-		if i > 5000 {
+		if i > 60000 {
 			t.Fatalf("no base after %d rounds\n%s", i, &log)
 		}
+		time.Sleep(time.Millisecond) // the base is synced meanwhile, which may take long
 	}
 	for i := range 8 {
 		say(t, c, fmt.Sprintf("SET late-%d value-%d", i, i))
