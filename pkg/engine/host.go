@@ -58,6 +58,7 @@ type Host struct {
 	moves  uint64                // guarded by lane; calls that may have changed an entry
 	latest int64                 // guarded by lane; the highest now there was
 	pins   pinTable              // guarded by lane, but for its queue
+	lent   lending               // guarded by lane; see Stage
 	house  *batch.Batch          // guarded by lane; events of Maintain
 	full   atomic.Bool           // the data is above its limit; written with the lane held
 	limit  atomic.Pointer[Limit] // written with the lane held

@@ -55,6 +55,9 @@ func (h *Host) deliverPins() {
 		p.ready = make(map[*generation][]uint64)
 	}
 	for _, pin := range queue {
+		if h.lent.sum != 0 {
+			h.lent.set(pin, 0)
+		}
 		to := pinned{p.plain, pin}
 		if named, ok := p.names[pin]; ok {
 			to = named

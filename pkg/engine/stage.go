@@ -16,6 +16,36 @@ type Staged struct {
 	gen *generation
 }
 
+// lentShare: one part in so many of the limit of memory may be lent. What is received is no entry
+// yet, and may never be one; what is must not all go for it, nor writes of others be refused.
+const lentShare = 4
+
+// lending is what is lent, by pins.
+type lending struct {
+	bytes map[uint64]uint64
+	sum   uint64
+}
+
+// set notes that so many bytes are lent under a pin, 0: that it was given back.
+func (l *lending) set(pin, n uint64) {
+	if l.bytes == nil {
+		l.bytes = make(map[uint64]uint64)
+	}
+	l.sum += n - l.bytes[pin]
+	if l.bytes[pin] = n; n == 0 {
+		delete(l.bytes, pin)
+	}
+}
+
+// mayLend tells whether the limit of memory lets s have `want` bytes of total in the end.
+func (h *Host) mayLend(s *Staged, total, want int) bool {
+	limit := h.limit.Load().MaxMemory
+	if limit == 0 {
+		return true
+	}
+	return uint64(total) <= limit/lentShare && h.lent.sum+uint64(max(want-s.Fit, 0)) <= limit/lentShare
+}
+
 // Stage begins s with room for total bytes, of which want can be filled when it
 // returns, or goes on with it: then filled bytes of it are there and will not
 // change. A value that lies in those is taken over by the operation that sets
@@ -24,7 +54,7 @@ type Staged struct {
 func (h *Host) Stage(s *Staged, total, filled, want int, now int64) bool {
 	h.house.Reset()
 	g := h.cur
-	if h.failed != nil || h.pins.translate || g.stageless || s.gen != nil && s.gen != g {
+	if h.failed != nil || h.pins.translate || g.stageless || s.gen != nil && s.gen != g || !h.mayLend(s, total, want) {
 		return false
 	}
 	h.latest = max(h.latest, now)
@@ -43,6 +73,7 @@ func (h *Host) Stage(s *Staged, total, filled, want int, now int64) bool {
 	}
 	if st == batch.OK {
 		*s = Staged{batch.Bytes(op.Value, uint64(total)), op.Pin, int(op.Length), op.Tag != 0, g}
+		h.lent.set(s.Pin, op.Length)
 	}
 	g.stageless = st == batch.Unsupported
 	return st == batch.OK

@@ -188,6 +188,30 @@ func TestReceivedByHalf(t *testing.T) {
 	eventually(t, "the memory comes back", func() bool { return w.c.info("used_memory") < slack })
 }
 
+// TestReceivedByHalfUnderALimit: for what clients have sent of values no entry of others has to go,
+// but for a part; and it is not refused either.
+func TestReceivedByHalfUnderALimit(t *testing.T) {
+	w, v := start(t), value(8<<20)
+	w.c.do("+OK", "CONFIG", "SET", "maxmemory", "48mb", "maxmemory-policy", "allkeys-lru")
+	w.c.do("+OK", "SET", "small", v[:20<<10])
+	for i := range 200 {
+		w.c.do("+OK", "SET", i, v[:100<<10])
+	}
+	for range 12 {
+		c := dial(t, w.d.Socket)
+		go c.net.Write(client.AppendCommand(nil, []byte("SET"), []byte("k"), v)[:7<<20])
+	}
+	eventually(t, "they were received", func() bool {
+		return strings.Count(w.c.ask("CLIENT", "LIST"), "qbuf=7340032") == 12
+	})
+	if n := w.c.info("evicted_keys"); n > 20 {
+		t.Errorf("%d of 201 entries went for requests that did not end", n)
+	}
+	w.c.do("+OK", "SET", "k", v)
+	w.c.send("GET", "k")
+	w.c.bulk(v)
+}
+
 // TestReceivedAcrossSwaps: the engine is exchanged while values are being received, handed over and
 // copied; they arrive whole, and the engine before does not wait for who never ends.
 func TestReceivedAcrossSwaps(t *testing.T) {
