@@ -247,9 +247,10 @@ enum kv_code {
 	 * Out: value, where it is, which stays; pin, which keeps it until release() gets it;
 	 * length, how much of it can be filled, at least what was asked; tag, 1 when the
 	 * engine would rather be asked once more, with nothing new, before what is filled is used.
-	 * KV_NO_MEMORY: nothing has changed; without an earlier call there is none.
-	 * KV_REFUSED: there are as many as the engine has room for.  KV_NOT_FOUND: the pin is
-	 * of another generation of the code.
+	 * KV_NO_MEMORY: nothing has changed, but that entries may have been removed to make
+	 * room; without an earlier call there is none.  KV_REFUSED: there are as many as the
+	 * engine has room for, or the figures contradict each other.  KV_TOO_LARGE: as for a
+	 * KV_SET.  KV_NOT_FOUND: the pin is of another generation of the code.
 	 *
 	 * A KV_SET, or a change that answers KV_REPLACE, whose value lies in what is filled
 	 * may take that over where it is.  Nothing is an entry before, or counts

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define DISK_MAGIC 0x6b7369642d766bull
+#define DISK_SIZE (sizeof(struct disk) + sizeof(struct held)) /* of what changes hands as it lies */
 #define RESERVE_STEP (8 * MIB)
 #define UNRESERVED (UINT64_MAX / 2)
 
@@ -35,7 +36,7 @@ static struct disk *disk_new(const struct kv_open *open)
 	if (d == NULL)
 		return NULL;
 	d->magic = DISK_MAGIC;
-	d->size = sizeof *d;
+	d->size = DISK_SIZE;
 	d->ids = open->seed;
 	d->log.fd = d->before.fd = d->base.fd = -1;
 	d->next = d->oldest = d->worn = 1;
@@ -102,7 +103,7 @@ int disk_open(struct kv_store *st, const struct kv_open *open)
 
 bool disk_sound(const struct disk *d)
 {
-	return d == NULL || (d->magic == DISK_MAGIC && d->size == sizeof *d);
+	return d == NULL || (d->magic == DISK_MAGIC && d->size == DISK_SIZE);
 }
 
 void disk_close(struct kv_store *st)

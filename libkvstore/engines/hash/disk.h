@@ -163,7 +163,7 @@ struct disk_buffer {
  */
 struct disk {
 	uint64_t magic;
-	uint64_t size; /* of this structure */
+	uint64_t size; /* of this structure, and of struct held */
 	int dir;
 	int status;       /* KV_OK, or why writes are refused */
 	uint64_t store;   /* in all heads */
