@@ -250,7 +250,7 @@ enum kv_code {
 	 * KV_NO_MEMORY: nothing has changed, but that entries may have been removed to make
 	 * room; without an earlier call there is none.  KV_REFUSED: there are as many as the
 	 * engine has room for, or the figures contradict each other.  KV_TOO_LARGE: as for a
-	 * KV_SET.  KV_NOT_FOUND: the pin is of another generation of the code.
+	 * KV_SET.  KV_NOT_FOUND: the engine does not know it, as it may be after a hand-over.
 	 *
 	 * A KV_SET, or a change that answers KV_REPLACE, whose value lies in what is filled
 	 * may take that over where it is.  Nothing is an entry before, or counts

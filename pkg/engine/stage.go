@@ -54,7 +54,7 @@ func (h *Host) mayLend(s *Staged, total, want int) bool {
 func (h *Host) Stage(s *Staged, total, filled, want int, now int64) bool {
 	h.house.Reset()
 	g := h.cur
-	if h.failed != nil || h.pins.translate || g.stageless || s.gen != nil && s.gen != g || !h.mayLend(s, total, want) {
+	if h.failed != nil || h.pins.translate || g.stageless || s.gen != nil && s.gen.owner() != g || !h.mayLend(s, total, want) {
 		return false
 	}
 	h.latest = max(h.latest, now)

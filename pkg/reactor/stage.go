@@ -93,12 +93,12 @@ func (r *Reactor) ready(c *Conn) bool {
 	return true
 }
 
-// Unstage moves all requests that are being received into lent memory to our
-// own. Reactor's goroutine only.
+// Unstage moves requests that are being received into lent memory to our own,
+// where the handler no longer knows of it. Reactor's goroutine only.
 func (r *Reactor) Unstage() {
 	r.Conns(func(c *Conn) {
 		if c.lent != nil && !c.dead && !c.active {
-			r.unlend(c)
+			r.reach(c, 0)
 		}
 	})
 }

@@ -107,6 +107,16 @@ func TestLentMemoryIsGivenBack(t *testing.T) {
 	wait(t, func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.lent == 2 && len(l.fills) > 3 })
 	other.Close()
 	wait(t, func() bool { return h.unpins.Load() == 1 })
+	if err := h.r.Post(h.r.Unstage); err != nil { // the handler still knows of it: it stays
+		t.Fatal(err)
+	}
+	wait(t, func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.fills[len(l.fills)-1] >= 1_500_000 })
+	if n := h.unpins.Load(); n != 1 {
+		t.Errorf("given back %d times", n)
+	}
+	l.mu.Lock()
+	l.most = 0
+	l.mu.Unlock()
 	if err := h.r.Post(h.r.Unstage); err != nil {
 		t.Fatal(err)
 	}

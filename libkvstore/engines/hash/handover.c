@@ -46,6 +46,7 @@ int hash_offer(kv_store *st, struct kv_offer *offer)
 	st->state = (struct offer_state){.magic = MAGIC, .header_size = sizeof *st->h,
 					 .header_sum = header_sum(st->h)};
 	st->state.disk = st->disk;
+	memcpy(st->state.stages, st->stages, sizeof st->stages);
 	for (int seg = 0; seg < SEGMENTS; seg++) {
 		struct stat file;
 
@@ -172,13 +173,19 @@ static const char *judge(const struct kv_offer *offer)
 
 static void take_over(struct kv_store *st, const struct kv_open *open, const struct kv_offer *offer)
 {
+	const struct offer_state *state = offer->state;
+
 	for (int seg = 0; seg < SEGMENTS; seg++) {
 		st->segments[seg] = offer->segments[seg];
 		st->base[seg] = offer->segments[seg].address;
 		st->fd[seg] = offer->segments[seg].fd;
 	}
 	memory_attach(st);
-	st->disk = ((const struct offer_state *)offer->state)->disk;
+	st->disk = state->disk;
+	for (unsigned i = 0; i < STAGES; i++) {
+		st->stages[i] = state->stages[i];
+		st->staged += st->stages[i].page != 0;
+	}
 	st->log = open->log;
 	st->log_host = open->log_host;
 	st->h->max_memory = open->max_memory;

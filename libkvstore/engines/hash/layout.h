@@ -255,24 +255,6 @@ struct header {
 struct disk;
 struct image;
 
-/* What offer() passes beside the segments. */
-struct offer_state {
-	uint64_t magic;
-	uint64_t header_size;
-	uint64_t header_sum; /* of all of struct header */
-	uint64_t inode[SEGMENTS]; /* of the files: a descriptor must be of its own */
-	struct disk *disk; /* where the store is kept, or NULL */
-	uint64_t sum;      /* of all before */
-};
-
-/* A long value that was given out pinned: where, and by which extent. */
-struct loan {
-	const uint8_t *value;
-	uint64_t page;
-};
-
-#define LOANS 64u
-
 /* Memory that the host fills itself, see stage.c. */
 struct stage {
 	uint64_t page;   /* its extent, 0: not in use */
@@ -284,6 +266,25 @@ struct stage {
 
 #define STAGES 17u /* one of them for the base, when it is read */
 #define BASE_STAGE (STAGES - 1)
+
+/* What offer() passes beside the segments. */
+struct offer_state {
+	uint64_t magic;
+	uint64_t header_size;
+	uint64_t header_sum; /* of all of struct header */
+	uint64_t inode[SEGMENTS]; /* of the files: a descriptor must be of its own */
+	struct disk *disk; /* where the store is kept, or NULL */
+	struct stage stages[STAGES];
+	uint64_t sum;      /* of all before */
+};
+
+/* A long value that was given out pinned: where, and by which extent. */
+struct loan {
+	const uint8_t *value;
+	uint64_t page;
+};
+
+#define LOANS 64u
 
 /* The open store of this generation; all that is not in the files. */
 struct kv_store {

@@ -7,8 +7,7 @@
  * the record itself stands in, since older ones go: where the log went on in a new file
  * meanwhile, all of it is written again, in pieces, too.
  *
- * A stage is known to the code that began it only.  After a hand-over its extent is one
- * without an entry, which goes with the pin.
+ * Stages change hands with the store.
  */
 #include "store.h"
 

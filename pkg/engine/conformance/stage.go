@@ -70,6 +70,12 @@ func (t *trial) abandonStages(total, piece int) {
 			}
 			t.set(0, "copied", view, 0, 0)
 			t.want(0, "copied", view)
+			if op = t.one(func(b *batch.Batch) int { return b.Stage(pin, total, piece, total) }); op.Status != batch.NotFound {
+				t.expect("more memory for a long value after a hand-over", op, batch.OK)
+				if op.Value != batch.Addr(view) {
+					t.failf("memory that the host fills moved when the store was handed over")
+				}
+			}
 		}
 		t.store.Release([]uint64{pin})
 	}

@@ -301,6 +301,32 @@ static void updated(void)
 	hash_close(st, 0);
 }
 
+/* A value on its way goes on where it is when the store changes hands. */
+static void handed_over(void)
+{
+	char error[256] = "";
+	struct kv_open open = {.size = sizeof open, .now = NOW, .seed = 42, .error = error, .error_size = sizeof error};
+	struct kv_offer offer = {.size = sizeof offer};
+	kv_store *st = store_open(), *next = NULL;
+	struct kv_op s = stage(st, 0, 4 * MIB, 0, 2 * MIB), more;
+
+	memset((char *)(uintptr_t)s.value, 'h', 2 * MIB);
+	MUST(stage(st, s.pin, 4 * MIB, MIB, 2 * MIB).status == KV_OK);
+	MUST(hash_offer(st, &offer) == KV_OK && hash_accept(&open, &offer, &next) == KV_OK);
+	hash_close(st, KV_CLOSE_GIVEN);
+	MUST(stage(next, s.pin, 4 * MIB, MIB / 2, 2 * MIB).status == KV_REFUSED); /* it knows what it was told of */
+	more = stage(next, s.pin, 4 * MIB, 2 * MIB, 4 * MIB);
+	MUST(more.status == KV_OK && more.value == s.value);
+	memset((char *)(uintptr_t)s.value + 2 * MIB, 'h', 2 * MIB);
+	MUST(stage(next, s.pin, 4 * MIB, 4 * MIB, 4 * MIB).status == KV_OK);
+	MUST(set(next, "key", s.value, 4 * MIB) == KV_OK);
+	hash_release(next, &s.pin, 1);
+	MUST(next->staged == 0);
+	must_be(next, "key", s.value, 4 * MIB, 'h');
+	verify_store(next);
+	hash_close(next, 0);
+}
+
 /* Has a store take in what log-1 of another holds. */
 static void replay_log(kv_store *from, kv_store *to, struct replay *re)
 {
@@ -344,6 +370,7 @@ int main(void)
 	taken();
 	left();
 	left_in_the_log();
+	handed_over();
 	in_part();
 	refused();
 	limited();
