@@ -114,11 +114,23 @@ static uint64_t take(struct kv_store *st, uint32_t order)
 	return page == 0 && order < ORDERS ? fresh(st, order) : page;
 }
 
+/* An extent that was free is used from now on. */
+static void begin(struct kv_store *st, uint64_t page, enum extent_state state)
+{
+	struct extent *x = extent_at(st, page);
+
+	x->state = state;
+	x->pins = 0;
+	x->next = 0;
+	x->lender = 0;
+	x->borrowers = 0;
+	st->h->used += x->pages * PAGE;
+}
+
 uint64_t extent_alloc(struct kv_store *st, uint64_t n, uint64_t spare)
 {
 	uint64_t pages = pages_for(n);
 	bool scarce = st->h->large_top * PAGE > st->segments[LARGE].length / 2;
-	struct extent *x;
 	uint64_t page = take(st, order_for(scarce ? pages : pages_for(n + spare)));
 
 	if (page == 0)
@@ -128,31 +140,19 @@ uint64_t extent_alloc(struct kv_store *st, uint64_t n, uint64_t spare)
 		return 0;
 	}
 	cut_pages(st, page, pages);
-	x = extent_at(st, page);
-	x->state = EXTENT_LIVE;
-	x->pins = 0;
-	x->next = 0;
-	x->lender = 0;
-	x->borrowers = 0;
-	st->h->used += x->pages * PAGE;
+	begin(st, page, EXTENT_LIVE);
 	return page;
 }
 
 uint64_t extent_stage(struct kv_store *st, uint64_t n)
 {
 	uint64_t page = take(st, order_for(pages_for(n)));
-	struct extent *x;
 
 	if (page == 0)
 		return 0;
-	x = extent_at(st, page);
-	x->state = EXTENT_DEAD;
-	x->pins = 1;
-	x->next = 0;
-	x->lender = 0;
-	x->borrowers = 0;
+	begin(st, page, EXTENT_DEAD);
+	extent_at(st, page)->pins = 1;
 	st->h->pins++;
-	st->h->used += x->pages * PAGE;
 	return page;
 }
 
