@@ -3,7 +3,7 @@
  *
  * Linked with the engine directly.  Ends with a sentence at the first thing wrong.
  */
-#include "disk_read.h"
+#include "../disk_read.h"
 #include "verify.h"
 
 #include <stdio.h>
