@@ -25,6 +25,7 @@ type Server struct {
 	wait     sync.WaitGroup
 
 	mu     sync.Mutex
+	ended  sync.Cond                 // of mu: a connection has ended
 	conns  map[net.Conn]bool         // guarded by mu
 	db     map[int]map[string]string // guarded by mu
 	drops  map[string]int            // guarded by mu: connections to break when the command comes
@@ -52,6 +53,7 @@ func (s *Server) Start(path string) error {
 	s.conns, s.db = map[net.Conn]bool{}, map[int]map[string]string{}
 	s.drops, s.calls = map[string]int{}, map[string]int{}
 	s.engine = "/usr/lib/libkvstore.so"
+	s.ended.L = &s.mu
 	s.wait.Add(1)
 	go s.accept()
 	return nil
@@ -121,6 +123,7 @@ func (s *Server) serve(nc net.Conn) {
 	_ = c.out.Flush()
 	s.mu.Lock()
 	delete(s.conns, nc)
+	s.ended.Broadcast()
 	s.mu.Unlock()
 }
 
@@ -376,12 +379,16 @@ func info(_ *Server, c *conn, _ []string) {
 }
 
 // control changes how the server behaves: TEST DROP command n; TEST STATE name,
-// of an exchange of the engine.
+// of an exchange of the engine.  DROP waits for the end of all other connections,
+// so that it is not spent on a command whose client did not wait for the reply.
 func control(s *Server, c *conn, args []string) {
 	if strings.EqualFold(args[1], "STATE") {
 		s.state = args[2]
 	}
 	if strings.EqualFold(args[1], "DROP") {
+		for len(s.conns) > 1 {
+			s.ended.Wait()
+		}
 		s.drops[strings.ToUpper(args[2])], _ = strconv.Atoi(args[3])
 	}
 	c.line("+OK")
