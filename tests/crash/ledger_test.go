@@ -80,7 +80,7 @@ func (l *ledger) get(c *client.Conn, key string) error {
 	case err != nil && isUnknown(err):
 		return nil
 	case err != nil && isError(err):
-		return fmt.Errorf("GET: %w", err)
+		return readRefused{err}
 	case err != nil:
 		return errBroken
 	}
@@ -93,6 +93,17 @@ func (l *ledger) get(c *client.Conn, key string) error {
 		return fmt.Errorf("%s is %.60q, it may be %.200q", key, value, l.may[key])
 	}
 	return nil
+}
+
+// readRefused is an error that the daemon answered to a GET.
+type readRefused struct{ err error }
+
+func (e readRefused) Error() string { return "GET: " + e.err.Error() }
+func (e readRefused) Unwrap() error { return e.err }
+
+func isReadRefused(err error) bool {
+	var e readRefused
+	return errors.As(err, &e)
 }
 
 // settle reads all keys of a store that nobody writes to: they are what they are.
@@ -185,8 +196,10 @@ func (ls *ledgers) end() error {
 	ls.wait.Wait()
 	ls.lock.Lock()
 	defer ls.lock.Unlock()
-	if len(ls.errs) > 0 {
-		return ls.errs[0]
+	errs := ls.errs
+	ls.errs = nil
+	if len(errs) > 0 {
+		return errs[0]
 	}
 	return nil
 }
