@@ -89,7 +89,7 @@ func (c *Conn) drop(r *Reactor) {
 	case c.lent != nil:
 		r.handler.Unpin(c.lent.Pin)
 	case c.big != nil:
-		r.maps.give(c.big)
+		r.spareMap(c.big)
 	}
 	c.big, c.bigN, c.lent = nil, 0, nil
 }

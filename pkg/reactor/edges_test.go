@@ -49,7 +49,7 @@ func TestInputAndItsEndTogether(t *testing.T) {
 	for _, limit := range []int{0, 1000} {
 		h := &lines{limit: limit}
 		path := start(t, h, Limits{})
-		for _, size := range []int{1, arenaRead - 1, arenaRead, arenaRead + 1, 2 * arenaRead} {
+		for _, size := range []int{1, arenaRead - 1, arenaRead, arenaRead + 1, arenaRead * 5 / 4} {
 			c, r := greet(t, path)
 			text := strings.Repeat("k\n", size/2) + strings.Repeat("\n", size%2)
 			stall(t, h.r, func() { io.WriteString(c, text); c.CloseWrite() })
@@ -91,7 +91,7 @@ func TestInputWhileBlocked(t *testing.T) {
 
 // Input for which the tick has no room is taken in a later one.
 func TestMoreInputThanATickHasRoomFor(t *testing.T) {
-	const conns, half = 80, arenaRead - 100
+	const conns, half = 80, smallInput - 100
 	h := &lines{}
 	path := start(t, h, Limits{})
 	var all []*net.UnixConn

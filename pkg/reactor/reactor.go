@@ -16,9 +16,9 @@ import (
 
 // Sizes of the input.
 const (
-	arenaRead  = 64 << 10 // most bytes taken from one socket in a tick
-	arenaSize  = 4 << 20  // bytes of all sockets in a tick
-	smallInput = 64 << 10 // up to here unparsed bytes are kept on the heap
+	arenaRead  = 128 << 10 // most bytes taken from one socket in a tick
+	arenaSize  = 4 << 20   // bytes of all sockets in a tick
+	smallInput = 64 << 10  // up to here unparsed bytes are kept on the heap
 )
 
 // readGrace is how long a stopping reactor goes on taking what clients send.
@@ -359,7 +359,7 @@ func (r *Reactor) freeGarbage() {
 		if g := &r.garbage[i]; g.pin != 0 {
 			r.handler.Unpin(g.pin)
 		} else {
-			r.maps.give(g.mem)
+			r.spareMap(g.mem)
 		}
 		r.garbage[i] = waste{}
 	}

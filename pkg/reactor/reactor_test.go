@@ -456,3 +456,39 @@ func TestSpares(t *testing.T) {
 		}
 	}
 }
+
+// TestSparesAge: of the mappings that are kept those go that nobody needed since they were last looked at.
+func TestSparesAge(t *testing.T) {
+	var s spares
+	defer s.drop()
+	var out [][]byte
+	for range 4 {
+		m, err := s.take(100 << 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, m)
+	}
+	each := len(out[0])
+	for _, m := range out {
+		s.give(m)
+	}
+	s.age()       // begins to look
+	for range 3 { // two of four are needed
+		a, _ := s.take(each)
+		b, _ := s.take(each)
+		s.give(b)
+		s.give(a)
+	}
+	if s.bytes != 4*each {
+		t.Errorf("%d bytes are kept, not %d", s.bytes, 4*each)
+	}
+	s.age()
+	if s.bytes != 2*each || len(s.free) != 2 {
+		t.Errorf("two of four were needed, and %d bytes in %d mappings are kept, not %d", s.bytes, len(s.free), 2*each)
+	}
+	s.age()
+	if s.bytes != 0 || len(s.free) != 0 {
+		t.Errorf("none was needed, and %d bytes are kept", s.bytes)
+	}
+}

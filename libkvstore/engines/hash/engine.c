@@ -120,12 +120,13 @@ void hash_close(kv_store *st, uint32_t flags)
 typedef uint64_t slice(struct kv_store *st, uint64_t budget, bool *more);
 
 /* In this order: what gives back comes after what frees. */
-static slice *const slices[] = {space_reap, compact, extent_trim, arena_trim, pool_trim};
+static slice *const slices[] = {space_reap, compact, extent_maintain, arena_trim, pool_trim};
 
 int hash_maintain(kv_store *st, struct kv_maintain *m)
 {
 	bool more = false;
 	int64_t next = 0;
+	int64_t surplus;
 	uint64_t used;
 
 	if (UNLIKELY(st->image != NULL)) {
@@ -153,6 +154,7 @@ int hash_maintain(kv_store *st, struct kv_maintain *m)
 		/* A search that finds nobody does not keep memory from being given back. */
 		used += n < half ? n : half;
 	}
+	surplus = extent_surplus(st, m->now);
 	for (size_t i = 0; i < sizeof slices / sizeof slices[0]; i++) {
 		if (used >= m->budget)
 			more |= true;
@@ -161,6 +163,8 @@ int hash_maintain(kv_store *st, struct kv_maintain *m)
 	}
 	m->used = used;
 	m->more = more;
+	if (surplus != 0 && (next == 0 || surplus < next))
+		next = surplus;
 	if (next == 0 || expiry_next(st) < next)
 		next = expiry_next(st) == INT64_MAX ? next : expiry_next(st);
 	m->next = more ? m->now : next;

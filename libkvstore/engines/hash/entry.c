@@ -13,6 +13,7 @@
  * spare at its end; a value that grows by patches is given some.  Entries in `large` have
  * fields for expiry and tag in any case, so that these change in place.
  */
+#include "past.h"
 #include "store.h"
 
 /* A long value that grows gets addresses for this many times its length; from 4 MiB on for
@@ -137,7 +138,7 @@ bool entry_write(struct kv_store *st, const struct form *f, const void *value, s
 	if (!entry_make(st, f, d))
 		return false;
 	if (f->value_len != 0)
-		memcpy(d->value, value, f->value_len);
+		copy_past(d->value, value, f->value_len);
 	return true;
 }
 

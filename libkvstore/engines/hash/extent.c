@@ -3,8 +3,9 @@
  *
  * The range of an extent is a power of two, so that a growing value is copied only
  * when it doubles; its memory is what it needs.  A free extent keeps its range for
- * others of the same order and its memory until maintain() gives all of it but
- * the first page back.
+ * others of the same order, and its memory until that was not needed for a second: then
+ * maintain() gives all of it but the first page back.  Sooner it would be taken and given
+ * back with every value that is set anew, which costs three times as much as to copy it.
  *
  * The number of a pin is the page of the extent.  An extent whose entry went while
  * pins are out is DEAD until the last of them is released.
@@ -17,6 +18,7 @@
 #include "store.h"
 
 #define TRIM_PAGES 256u /* at a time */
+#define SURPLUS 1000  /* ms for which free memory is kept */
 
 static uint64_t pages_for(uint64_t n)
 {
@@ -67,8 +69,18 @@ static void list_put(struct kv_store *st, uint64_t page)
 	x->state = dirty ? EXTENT_DIRTY : EXTENT_CLEAN;
 	x->next = *head;
 	*head = page;
-	if (dirty)
+	if (dirty) {
 		h->large_dirty_pages += x->pages;
+		st->surplus.stuck = false;
+	}
+}
+
+/* So many pages fewer are those of free extents. */
+static void dirty_less(struct kv_store *st, uint64_t pages)
+{
+	st->h->large_dirty_pages -= pages;
+	if (st->h->large_dirty_pages < st->surplus.least)
+		st->surplus.least = st->h->large_dirty_pages;
 }
 
 static uint64_t list_take(struct kv_store *st, uint32_t order)
@@ -83,7 +95,7 @@ static uint64_t list_take(struct kv_store *st, uint32_t order)
 		return 0;
 	x = extent_at(st, page);
 	if (x->state == EXTENT_DIRTY)
-		h->large_dirty_pages -= x->pages;
+		dirty_less(st, x->pages);
 	*head = x->next;
 	return page;
 }
@@ -272,25 +284,30 @@ void extent_unpin(struct kv_store *st, uint64_t page)
 		extent_free(st, page);
 }
 
-/* One piece of the first dirty extent of an order. */
+/* One piece of the first dirty extent of an order; false when it cannot go. */
 static bool trim_one(struct kv_store *st, uint32_t order)
 {
+	struct surplus *s = &st->surplus;
+	uint64_t least = s->least;
 	uint64_t page = list_take(st, order);
 	struct extent *x = extent_at(st, page);
 	uint64_t keep = x->pages > TRIM_PAGES + 1 ? x->pages - TRIM_PAGES : 1;
 	bool done = cut_pages(st, page, keep);
 
 	list_put(st, page);
+	s->least = least < st->h->large_dirty_pages ? least : st->h->large_dirty_pages;
+	s->stuck = !done;
 	return done;
 }
 
-uint64_t extent_trim(struct kv_store *st, uint64_t budget, bool *more)
+/* Trims until no more than `keep` pages are left; what that took. */
+static uint64_t trim_to(struct kv_store *st, uint64_t keep, uint64_t budget, bool *more)
 {
 	struct header *h = st->h;
 	uint64_t used = 0;
 
 	for (uint32_t order = 0; order < ORDERS; order++) {
-		while (h->large_dirty[order] != 0) {
+		while (h->large_dirty[order] != 0 && h->large_dirty_pages > keep) {
 			if (used >= budget) {
 				*more = true;
 				return used;
@@ -301,4 +318,32 @@ uint64_t extent_trim(struct kv_store *st, uint64_t budget, bool *more)
 		}
 	}
 	return used;
+}
+
+uint64_t extent_trim(struct kv_store *st, uint64_t budget, bool *more)
+{
+	return trim_to(st, 0, budget, more);
+}
+
+uint64_t extent_maintain(struct kv_store *st, uint64_t budget, bool *more)
+{
+	struct surplus *s = &st->surplus;
+	uint64_t before = st->h->large_dirty_pages;
+	uint64_t used = s->goes == 0 ? 0 : trim_to(st, before > s->goes ? before - s->goes : 0, budget, more);
+	uint64_t went = before - st->h->large_dirty_pages;
+
+	s->goes = s->stuck || went >= s->goes ? 0 : s->goes - went;
+	return used;
+}
+
+int64_t extent_surplus(struct kv_store *st, int64_t now)
+{
+	struct surplus *s = &st->surplus;
+
+	if (now < s->since || now - s->since >= SURPLUS) {
+		s->goes = now < s->since ? 0 : s->least;
+		s->since = now;
+		s->least = st->h->large_dirty_pages - s->goes;
+	}
+	return st->h->large_dirty_pages == 0 || s->stuck ? 0 : s->since + SURPLUS;
 }

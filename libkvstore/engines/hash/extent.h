@@ -46,6 +46,12 @@ void extent_borrow(struct kv_store *st, uint64_t page, uint64_t lender, const ui
 /* Gives memory of free extents back; as pool_trim(). */
 uint64_t extent_trim(struct kv_store *st, uint64_t budget, bool *more);
 
+/* Gives what extent_surplus() found back; as pool_trim(). */
+uint64_t extent_maintain(struct kv_store *st, uint64_t budget, bool *more);
+
+/* Looks what free extents have had too much of; when to look again, 0: when something was freed. */
+int64_t extent_surplus(struct kv_store *st, int64_t now);
+
 static inline struct extent *extent_at(const struct kv_store *st, uint64_t page)
 {
 	return (struct extent *)(void *)(st->base[LARGE] + page * PAGE);

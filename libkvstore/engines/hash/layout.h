@@ -287,6 +287,14 @@ struct loan {
 #define LOANS 64u
 
 /* The open store of this generation; all that is not in the files. */
+/* What free extents have of memory goes when none of it was needed for a while: see extent_maintain(). */
+struct surplus {
+	int64_t since;  /* ms: when the while began */
+	uint64_t least; /* pages of free extents, at the least since then */
+	uint64_t goes;  /* pages that still have to go */
+	bool stuck;     /* they could not */
+};
+
 struct kv_store {
 	struct header *h;
 	struct space *spaces;
@@ -306,6 +314,7 @@ struct kv_store {
 	struct loan loans[LOANS]; /* the latest, by place; see extent_lender() */
 	struct stage stages[STAGES];
 	uint32_t staged; /* how many of them are in use */
+	struct surplus surplus; /* memory of free extents */
 	void (*log)(void *log_host, int level, const char *text);
 	void *log_host;
 	struct kv_segment segments[SEGMENTS];

@@ -1,5 +1,6 @@
 /*
- * stage.c - memory of the store that the host fills itself, and what is made of it
+ * stage.c - memory of the store that the host fills itself, and what is made of it; how long
+ * the memory of values that went is kept for others
  *
  * Linked with the engine directly.  Ends with a sentence at the first thing wrong.
  */
@@ -76,9 +77,9 @@ static void drop(kv_store *st, const char *key)
 	MUST(one(st, (struct kv_op){.code = KV_DELETE, .key = key, .key_len = strlen(key)}).status == KV_OK);
 }
 
-static void settle(kv_store *st)
+static void settle_at(kv_store *st, int64_t now)
 {
-	struct kv_maintain m = {.size = sizeof m, .now = NOW, .more = 1, .budget = 1000};
+	struct kv_maintain m = {.size = sizeof m, .now = now, .more = 1, .budget = 1000};
 
 	while (m.more) {
 		struct kv_sink sink = {room, room + sizeof room, no_more, NULL};
@@ -87,6 +88,13 @@ static void settle(kv_store *st)
 		m.events = &events;
 		MUST(hash_maintain(st, &m) == KV_OK);
 	}
+}
+
+/* Until free memory of long values was not needed for long enough. */
+static void settle(kv_store *st)
+{
+	for (int64_t now = NOW; now <= NOW + 2000; now += 1000)
+		settle_at(st, now);
 }
 
 /* Fills a stage of `total` bytes piece by piece with `c`; all but the last of them told of. */
@@ -365,8 +373,54 @@ static void left_in_the_log(void)
 	MUST(unlink(name) == 0 && rmdir(dir) == 0);
 }
 
+static const char *name(uint32_t k)
+{
+	static char key[2];
+
+	key[0] = (char)('a' + k);
+	return key;
+}
+
+/* Long values that are set again and again take no memory and give none back meanwhile, whatever
+ * housekeeping there is; when that ends, what they no longer need goes. */
+static void set_again(void)
+{
+	kv_store *st = store_open();
+	uint64_t len = 200000, held;
+	char *value = calloc(1, len);
+
+	MUST(value != NULL);
+	for (uint32_t k = 0; k < 20; k++)
+		MUST(set(st, name(k), value, len) == KV_OK);
+	MUST(set(st, name(0), value, len) == KV_OK);
+	held = st->h->committed;
+	for (int64_t i = 0; i < 3000; i++) {
+		MUST(set(st, name((uint32_t)i % 20), value, len) == KV_OK);
+		settle_at(st, NOW + i);
+		MUST(st->h->committed == held);
+	}
+	for (uint32_t k = 1; k < 20; k++)
+		MUST(set(st, name(k), value, 1) == KV_OK);
+	settle_at(st, NOW + 3500);
+	MUST(st->h->committed >= held);
+	settle_at(st, NOW + 4500);
+	settle_at(st, NOW + 5500);
+	MUST(st->h->committed < MIB + 2 * len);
+	verify_store(st);
+	settle_at(st, NOW); /* the clock is set back: that does no harm */
+	MUST(set(st, name(0), value, 1) == KV_OK);
+	settle_at(st, NOW + 10);
+	MUST(st->h->committed > len);
+	settle_at(st, NOW + 1010);
+	settle_at(st, NOW + 2010);
+	MUST(st->h->committed < MIB);
+	free(value);
+	hash_close(st, 0);
+}
+
 int main(void)
 {
+	set_again();
 	taken();
 	left();
 	left_in_the_log();
