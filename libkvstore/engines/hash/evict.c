@@ -154,14 +154,21 @@ static bool evict_bytes(struct kv_store *st, struct hunt *hunt, uint64_t bytes, 
 
 /* ----------------------------------------------------------------- under way */
 
-/* Gives all that is free back to the system; what that came to. */
-static uint64_t give_back(struct kv_store *st, struct hunt *hunt)
+/* Bytes that the system would not give of `need`. */
+static uint64_t short_of(const struct header *h, uint64_t need)
+{
+	return h->committed + need > h->max_memory ? h->committed + need - h->max_memory : 0;
+}
+
+/* Gives what is free back to the system, of the memory of long values so many bytes; what that
+ * came to. */
+static uint64_t give_back(struct kv_store *st, struct hunt *hunt, uint64_t bytes)
 {
 	uint64_t before = st->h->committed;
 	bool more = false;
 
 	hunt->used += space_reap(st, 1024, &more);
-	hunt->used += extent_trim(st, 8192, &more);
+	extent_yield(st, bytes < REGION_SIZE ? REGION_SIZE : bytes);
 	hunt->used += arena_trim(st, 8192, &more);
 	hunt->used += pool_trim(st, 8192, &more);
 	return before - st->h->committed;
@@ -173,9 +180,9 @@ static bool make_whole(struct kv_store *st, struct hunt *hunt, uint64_t need, ui
 		       bool *more)
 {
 	struct header *h = st->h;
-	bool some = h->committed + need <= h->max_memory;
+	bool some = short_of(h, need) == 0;
 
-	while (h->committed + need > h->max_memory && hunt->used < most && !hunt->failed) {
+	while (short_of(h, need) != 0 && hunt->used < most && !hunt->failed) {
 		bool gaps = h->free_granules * GRANULE > h->used / 8;
 		uint64_t bytes = gaps || need > REGION_SIZE ? need : REGION_SIZE;
 		bool went = (!gaps || h->used == st->unfit) &&
@@ -183,7 +190,7 @@ static bool make_whole(struct kv_store *st, struct hunt *hunt, uint64_t need, ui
 
 		*more = false;
 		hunt->used += compact(st, most / 8, more) + 1;
-		if (give_back(st, hunt) == 0 && !went && !*more) {
+		if (give_back(st, hunt, short_of(h, need)) == 0 && !went && !*more) {
 			if (!gaps || !evict_bytes(st, hunt, need, most / 8 + 1))
 				break;
 		}
@@ -201,7 +208,8 @@ bool evict_now(struct kv_store *st, int64_t now, struct kv_events *events, unsig
 	if (!evicts(st->h) || need > st->h->max_memory - slack(st->h))
 		return false; /* nobody goes for what would not fit into an empty store */
 	hunt.used += expiry_pass(st, now, 256, events, &more);
-	if (give_back(st, &hunt) >= need)
+	give_back(st, &hunt, short_of(st->h, need));
+	if (short_of(st->h, need) == 0)
 		return true;
 	if (attempt < QUICK_TRIES && need <= REGION_SIZE)
 		return evict_bytes(st, &hunt, KIB << 2 * attempt, LEAST_WORK);
@@ -222,7 +230,12 @@ uint64_t evict_ahead(struct kv_store *st, int64_t now, uint64_t budget, struct k
 	} else if (UNLIKELY(evicts(st->h) && before > st->h->max_memory)) {
 		/* A start took what was there, or the limit was made lower. */
 		bool gaps = false;
+		uint64_t above = before - st->h->max_memory;
 
+		if (give_back(st, &hunt, above < YIELD_PIECE ? above : YIELD_PIECE) != 0) {
+			*more |= st->h->committed > st->h->max_memory; /* nobody goes while that helps */
+			return hunt.used;
+		}
 		make_whole(st, &hunt, 64 * KIB, budget < LEAST_WORK ? budget : LEAST_WORK, &gaps);
 		*more |= gaps || st->h->committed < before || st->h->entries < entries;
 	}

@@ -320,9 +320,17 @@ static uint64_t trim_to(struct kv_store *st, uint64_t keep, uint64_t budget, boo
 	return used;
 }
 
-uint64_t extent_trim(struct kv_store *st, uint64_t budget, bool *more)
+void extent_yield(struct kv_store *st, uint64_t bytes)
 {
-	return trim_to(st, 0, budget, more);
+	struct header *h = st->h;
+	uint64_t before = h->committed;
+
+	for (uint32_t order = 0; order < ORDERS; order++) {
+		while (h->large_dirty[order] != 0 && before - h->committed < bytes) {
+			if (!trim_one(st, order))
+				return;
+		}
+	}
 }
 
 uint64_t extent_maintain(struct kv_store *st, uint64_t budget, bool *more)

@@ -43,8 +43,8 @@ void extent_let(struct kv_store *st, uint64_t page);
 /* Has the value of an extent lie in another one, at `value`, from now on. */
 void extent_borrow(struct kv_store *st, uint64_t page, uint64_t lender, const uint8_t *value);
 
-/* Gives memory of free extents back; as pool_trim(). */
-uint64_t extent_trim(struct kv_store *st, uint64_t budget, bool *more);
+/* Gives so many bytes of the memory of free extents back now, if they have them. */
+void extent_yield(struct kv_store *st, uint64_t bytes);
 
 /* Gives what extent_surplus() found back; as pool_trim(). */
 uint64_t extent_maintain(struct kv_store *st, uint64_t budget, bool *more);

@@ -317,7 +317,7 @@ void image_write(struct kv_store *st)
 	/* While not all of an image was looked at nothing has changed, or it is damaged. */
 	if (h->pins != 0 || h->used < image_least || st->disk->image || st->image != NULL)
 		return;
-	extent_trim(st, UINT64_MAX, &more);
+	extent_yield(st, UINT64_MAX);
 	arena_trim(st, UINT64_MAX, &more);
 	pool_trim(st, UINT64_MAX, &more);
 	find_runs(st, &rs);

@@ -286,7 +286,6 @@ struct loan {
 
 #define LOANS 64u
 
-/* The open store of this generation; all that is not in the files. */
 /* What free extents have of memory goes when none of it was needed for a while: see extent_maintain(). */
 struct surplus {
 	int64_t since;  /* ms: when the while began */
@@ -295,6 +294,7 @@ struct surplus {
 	bool stuck;     /* they could not */
 };
 
+/* The open store of this generation; all that is not in the files. */
 struct kv_store {
 	struct header *h;
 	struct space *spaces;

@@ -122,7 +122,7 @@ bool store_reclaim(struct kv_store *st)
 	bool more = false;
 
 	space_reap(st, 1024, &more);
-	extent_trim(st, 8192, &more);
+	extent_yield(st, st->lacking > YIELD_PIECE ? st->lacking : YIELD_PIECE);
 	arena_trim(st, 8192, &more);
 	pool_trim(st, 8192, &more);
 	return h->committed + h->used < before;

@@ -399,6 +399,8 @@ void store_recount(struct kv_store *st, struct space *sp, const struct entry *be
 int store_put(struct kv_store *st, struct space *sp, uint64_t hash, uint64_t *old, uint64_t slot,
 	      const struct form *form);
 
+#define YIELD_PIECE (32 * MIB) /* bytes of free extents that go at a time */
+
 /* Gives back what can be given back when memory ran out; false when there was nothing. */
 bool store_reclaim(struct kv_store *st);
 

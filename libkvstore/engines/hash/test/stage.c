@@ -418,8 +418,68 @@ static void set_again(void)
 	hash_close(st, 0);
 }
 
+static uint64_t held(kv_store *st, uint64_t n)
+{
+	uint64_t there = 0;
+
+	for (uint64_t k = 0; k < n; k++)
+		there += one(st, (struct kv_op){.code = KV_META, .key = &k, .key_len = sizeof k}).status == KV_OK;
+	return there;
+}
+
+/* Many long values of which all but `stay` went: their memory is still there. */
+static kv_store *mostly_free(uint64_t n, uint64_t len, uint64_t stay, const char *value)
+{
+	kv_store *st = store_open();
+
+	for (uint64_t k = 0; k < n; k++)
+		MUST(one(st, (struct kv_op){.code = KV_SET, .key = &k, .key_len = sizeof k, .value = value, .value_len = len})
+			     .status == KV_OK);
+	for (uint64_t k = stay; k < n; k++)
+		MUST(one(st, (struct kv_op){.code = KV_DELETE, .key = &k, .key_len = sizeof k}).status == KV_OK);
+	settle_at(st, NOW);
+	MUST(held(st, n) == stay && st->h->committed > n * len);
+	return st;
+}
+
+/* Memory that is kept for values to come is what goes first where others need it: nobody is
+ * evicted, and nothing refused, while there is some. */
+static void kept_goes_first(void)
+{
+	struct kv_limit limit = {.size = sizeof limit, .policy = KV_EVICT_USE, .max_memory = 64 * MIB};
+	uint64_t len = 110 * MIB;
+	char *value = calloc(1, len);
+	kv_store *st;
+
+	MUST(value != NULL);
+	st = mostly_free(1200, 40000, 100, value);
+	MUST(hash_limit(st, &limit) == KV_OK);
+	MUST(set(st, "long", value, 24 * MIB) == KV_OK);
+	MUST(held(st, 1200) == 100 && st->h->committed <= limit.max_memory);
+	verify_store(st);
+	hash_close(st, 0);
+
+	st = mostly_free(1200, 40000, 100, value); /* a limit that is made lower */
+	limit.max_memory = 32 * MIB;
+	MUST(hash_limit(st, &limit) == KV_OK);
+	settle_at(st, NOW);
+	MUST(held(st, 1200) == 100 && st->h->committed <= limit.max_memory);
+	verify_store(st);
+	hash_close(st, 0);
+
+	st = mostly_free(3300, SMALL_MAX, 1, value);
+	limit = (struct kv_limit){.size = sizeof limit, .policy = KV_KEEP_ALL, .max_memory = 128 * MIB};
+	MUST(hash_limit(st, &limit) == KV_OK);
+	MUST(set(st, "long", value, len) == KV_OK);
+	MUST(st->h->committed <= limit.max_memory);
+	verify_store(st);
+	hash_close(st, 0);
+	free(value);
+}
+
 int main(void)
 {
+	kept_goes_first();
 	set_again();
 	taken();
 	left();
