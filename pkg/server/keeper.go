@@ -40,7 +40,7 @@ func (s *Server) arm(d time.Duration) {
 // made work for it: a lower limit of memory. From any goroutine.
 func (s *Server) KeepHouse() { s.arm(keeperMore) }
 
-// keepSoon sees to housekeeping after a write.
+// keepSoon sees to housekeeping after a write, or after a pin was given back.
 func (w *worker) keepSoon() {
 	if w.due == 0 {
 		w.due = w.now + keeperAfterWrite.Milliseconds()

@@ -452,5 +452,9 @@ func (w *worker) Done() {
 	}
 }
 
-// Unpin queues a pin to be released in the lane.
-func (w *worker) Unpin(pin uint64) { w.s.o.Engine.Release(pin) }
+// Unpin queues a pin to be released in the lane, and sees to it that the memory
+// does not wait for a write: it may be that of a request that never ended.
+func (w *worker) Unpin(pin uint64) {
+	w.s.o.Engine.Release(pin)
+	w.keepSoon()
+}

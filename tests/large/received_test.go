@@ -188,6 +188,16 @@ func TestReceivedByHalf(t *testing.T) {
 	eventually(t, "the memory comes back", func() bool { return w.c.info("used_memory") < slack })
 }
 
+// TestReceivedByHalfIsGivenBack: its memory goes back to the system, though nobody writes anything after it.
+func TestReceivedByHalfIsGivenBack(t *testing.T) {
+	w, v := start(t), value(large)
+	c := dial(t, w.d.Socket)
+	c.write(client.AppendCommand(nil, []byte("SET"), []byte("k"), v)[:large/2])
+	eventually(t, "it is received", func() bool { return w.c.info("reserved_memory") > large/2 })
+	c.net.Close()
+	eventually(t, "the memory is given back", func() bool { return w.c.info("reserved_memory") < slack })
+}
+
 // TestReceivedByHalfUnderALimit: for what clients have sent of values no entry of others has to go,
 // but for a part; and it is not refused either.
 func TestReceivedByHalfUnderALimit(t *testing.T) {
