@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // stall keeps the reactor busy while do runs, so that everything that comes
@@ -139,4 +141,40 @@ func TestOutputInShares(t *testing.T) {
 		stall(t, h.r, func() { out = h.r.traffic.BytesOut })
 	}
 	expect(t, r, strings.Repeat("x", 20000))
+}
+
+// TestNobodyRingsAfterTheEnd: the reactor does not end, and its descriptor is nobody else's, between what
+// is posted and its ring, however long that takes.
+func TestNobodyRingsAfterTheEnd(t *testing.T) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	size, err := unix.FcntlInt(uintptr(p[1]), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := make([]byte, size)
+	if n, err := unix.Write(p[1], full); n != size {
+		t.Fatal(n, err)
+	}
+	r, done := &Reactor{wake: p[1]}, make(chan error)
+	go func() { done <- r.Post(func() {}) }()
+	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if r.mu.TryLock() {
+			if len(r.posted) > 0 {
+				t.Error("it was posted, and the reactor could end before the ring")
+				end = time.Now()
+			}
+			r.mu.Unlock()
+		}
+	}
+	if _, err := unix.Read(p[0], full); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }

@@ -205,15 +205,13 @@ func (r *Reactor) Ask(fn func()) error { return r.post(&r.asked, fn) }
 
 func (r *Reactor) post(to *[]func(), fn func()) error {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.ended {
-		r.mu.Unlock()
 		return ErrEnded
 	}
-	first := len(r.posted)+len(r.asked) == 0
 	*to = append(*to, fn)
-	r.mu.Unlock()
-	if first {
-		r.ring()
+	if len(r.posted)+len(r.asked) == 1 {
+		r.ring() // under the lock: once the reactor has ended the descriptor may be somebody else's
 	}
 	return nil
 }
