@@ -76,17 +76,20 @@ func (s *spares) drop() {
 // spareMap takes a mapping back, and sees to it that it does not stay for ever.
 func (r *Reactor) spareMap(m []byte) {
 	r.maps.give(m)
-	if r.maps.bytes > 0 && !r.maps.aging {
-		r.maps.aging = true
-		time.AfterFunc(spareFor, func() { _ = r.Post(r.ageMaps) }) // ended: all are dropped
-	}
+	r.ageSoon()
 }
 
 // ageMaps looks at the spare mappings, and again later if any are left.
 func (r *Reactor) ageMaps() {
+	r.maps.aging = false
 	r.maps.age()
-	r.maps.aging = r.maps.bytes > 0
-	if r.maps.aging {
-		time.AfterFunc(spareFor, func() { _ = r.Post(r.ageMaps) })
+	r.ageSoon()
+}
+
+func (r *Reactor) ageSoon() {
+	if r.maps.bytes == 0 || r.maps.aging {
+		return
 	}
+	r.maps.aging = true
+	time.AfterFunc(spareFor, func() { _ = r.Post(r.ageMaps) }) // ended: all are dropped
 }
